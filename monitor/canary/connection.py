@@ -1,0 +1,231 @@
+"""Sessions on a canary: opened bounded, closed bounded, their errors translated.
+
+``Canary`` holds what lives as long as the process (SQLAlchemy's engine with its compiled
+statements); a ``Session`` is one connection, seen through SQLAlchemy and through asyncpg.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from monitor.canary.identifiers import PRODUCT
+from monitor.config.dsn import for_asyncpg, secrets_of
+from monitor.errors import (
+    AuthenticationFailed,
+    RoundTimeout,
+    ServerError,
+    TargetError,
+    TargetUnavailable,
+)
+from monitor.model import Target
+
+Driver: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+#: Seconds that closing a session may take before its socket is dropped: asyncpg's close can hang.
+CLOSE_SECONDS = 2.0
+
+#: The server ends a session of ours that was left behind: by a dead client, a stopped one, or one
+#: behind a dead network. Milliseconds where no unit stands. Set after the connection is made,
+#: since poolers refuse most settings in the start-up message.
+BOUNDS: Mapping[str, str] = {
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "60s",
+    "idle_session_timeout": "120s",
+    "client_connection_check_interval": "1s",
+    "tcp_keepalives_idle": "15",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "30s",
+}
+
+_AUTHENTICATION = (
+    asyncpg.InvalidPasswordError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+)
+_UNAVAILABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InterfaceError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One connection to a target, in two views of the same backend."""
+
+    target: Target
+    connection: AsyncConnection
+    driver: Driver
+
+    @property
+    def version(self) -> int:
+        """The server's major version."""
+        return self.driver.get_server_version().major
+
+    @property
+    def alive(self) -> bool:
+        return not self.driver.is_closed()
+
+
+class Canary:
+    """A target as the process knows it; ``dispose`` it at the end."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self._engine: AsyncEngine = create_async_engine(
+            "postgresql+asyncpg://", async_creator=self._connect, poolclass=NullPool
+        )
+
+    async def _connect(self) -> Driver:
+        return await connect(self.target)
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Session]:
+        """Open a bounded session; however it ends, the backend is gone or told to go soon after.
+
+        Raises TargetUnavailable or AuthenticationFailed when it cannot be opened.
+        """
+        with translated(self.target):
+            connection = await self._engine.connect()
+        raw = await connection.get_raw_connection()
+        driver = raw.driver_connection
+        assert driver is not None  # noqa: S101 - for mypy; a fresh connection has one
+        try:
+            with translated(self.target):
+                await apply_bounds(driver)
+            yield Session(self.target, connection, driver)
+        finally:
+            await _close(connection, driver)
+
+    async def dispose(self) -> None:
+        """Forget the engine; sessions are closed by their own blocks."""
+        await self._engine.dispose()
+
+
+async def connect(target: Target, *, statement_cache: bool = True) -> Driver:
+    """A bare asyncpg connection named ``ingest-canary``, bounded in time.
+
+    ``command_timeout`` stays unset: deadlines are the runner's, and a shorter one here would end
+    long inserts. Without a statement cache nothing is left behind in a pooled backend.
+    """
+    driver: Driver = await asyncpg.connect(
+        for_asyncpg(target.dsn),
+        timeout=target.connect_seconds,
+        command_timeout=None,
+        statement_cache_size=100 if statement_cache else 0,
+        server_settings={"application_name": PRODUCT},
+    )
+    _keep_alive(driver)
+    return driver
+
+
+async def apply_bounds(driver: Driver) -> None:
+    """Set the session bounds; one that this server's platform cannot do is left out."""
+    for name, value in BOUNDS.items():
+        with suppress(asyncpg.InvalidParameterValueError, asyncpg.UndefinedObjectError):
+            await driver.execute("SELECT pg_catalog.set_config($1, $2, false)", name, value)
+
+
+def _keep_alive(driver: Driver) -> None:
+    """Our own end of the same: a black-holed connection is noticed, not waited on for hours."""
+    transport = driver._transport  # type: ignore[attr-defined]  # asyncpg offers no public way
+    peer = transport.get_extra_info("socket")
+    if peer is None or peer.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (
+        ("TCP_KEEPIDLE", 15),
+        ("TCP_KEEPINTVL", 5),
+        ("TCP_KEEPCNT", 3),
+        ("TCP_USER_TIMEOUT", 30_000),
+    ):
+        if hasattr(socket, option):
+            peer.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+
+
+async def _close(connection: AsyncConnection, driver: Driver) -> None:
+    """Close politely for a moment, then drop the socket; the server ends the backend by itself."""
+    closing = asyncio.ensure_future(_close_politely(connection))
+    done, _ = await asyncio.wait({closing}, timeout=CLOSE_SECONDS)
+    if not done:
+        closing.cancel()
+    if not driver.is_closed():
+        driver.terminate()
+
+
+async def _close_politely(connection: AsyncConnection) -> None:
+    with suppress(Exception):
+        await connection.close()
+
+
+async def round_trips(target: Target, count: int = 5) -> float:
+    """Seconds of the fastest of ``count`` SELECT 1 on a short connection of its own."""
+    with translated(target):
+        async with asyncio.timeout(target.connect_seconds):
+            driver = await connect(target)
+            try:
+                return min([await _round_trip(driver) for _ in range(count)])
+            finally:
+                driver.terminate()
+
+
+async def _round_trip(driver: Driver) -> float:
+    clock = asyncio.get_running_loop().time
+    started = clock()
+    await driver.execute("SELECT 1")
+    return clock() - started
+
+
+@contextmanager
+def translated(target: Target) -> Iterator[None]:
+    """Turn what asyncpg, SQLAlchemy and the system raise into a ``TargetError`` for the target."""
+    try:
+        yield
+    except Exception as error:
+        known = translate(error, target)
+        if known is None or known is error:
+            raise
+        raise known from error
+
+
+def translate(error: Exception, target: Target) -> TargetError | None:
+    """The domain's word for an error, or None for a bug of ours, which should be seen as one."""
+    if isinstance(error, TargetError):
+        return error
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        cause = error.orig.__cause__
+        error = cause if isinstance(cause, Exception) else error
+    text = _sentence(error, target)
+    if isinstance(error, _AUTHENTICATION):
+        return AuthenticationFailed(text)
+    if isinstance(error, asyncpg.QueryCanceledError):
+        return RoundTimeout(text)
+    if isinstance(error, _UNAVAILABLE):
+        return TargetUnavailable(text)
+    if isinstance(error, asyncpg.PostgresError | DBAPIError | asyncpg.InternalClientError):
+        return ServerError(text)
+    return None
+
+
+def _sentence(error: Exception, target: Target) -> str:
+    text = (str(error).splitlines() or [""])[0] or type(error).__name__
+    if isinstance(error, TimeoutError):
+        text = f"no answer within {target.connect_seconds:g} s"
+    for secret in secrets_of(target.dsn):
+        text = text.replace(secret, "***")
+    code = getattr(error, "sqlstate", None)
+    return f"{text} (SQLSTATE {code})" if code else text

@@ -1,0 +1,74 @@
+"""The fingerprint of a run: server, client and table definitions."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from functools import cache
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from monitor import __version__
+from monitor.canary import sql
+from monitor.canary.connection import Session, translated
+from monitor.model import Environment
+
+_LIBRARIES = ("sqlalchemy", "asyncpg", "greenlet")
+
+
+async def read_environment(session: Session) -> Environment:
+    """Everything that can change what inserts cost here, besides the inserts themselves."""
+    with translated(session.target):
+        driver = session.driver
+        settings = await driver.fetch(sql.load("settings"))
+        definitions = await driver.fetch(sql.load("definitions"), session.target.schema)
+        server_version = await driver.fetchval(
+            "SELECT pg_catalog.current_setting('server_version')"
+        )
+    server = {row["name"]: row["value"] for row in settings}
+    tables = {row["name"]: row["definition"] for row in definitions}
+    return Environment(
+        server_version=server_version,
+        server=server,
+        client=client_facts(),
+        tables=tables,
+        fingerprint=fingerprint(server_version, server, client_facts(), tables),
+    )
+
+
+def fingerprint(*parts: object) -> str:
+    """Twelve hex digits that change when any part does."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    return sha256(text.encode()).hexdigest()[:12]
+
+
+@cache
+def client_facts() -> Mapping[str, str]:
+    """Versions and host facts of the process that inserts."""
+    return {
+        "ingest-canary": __version__,
+        "python": platform.python_version(),
+        **{name: _version(name) for name in _LIBRARIES},
+        "kernel": platform.release(),
+        "cpu": _cpu_model(),
+        "cpus": str(len(os.sched_getaffinity(0))),
+    }
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.machine()

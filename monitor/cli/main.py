@@ -1,0 +1,61 @@
+"""The command group, and how errors end: one line on stderr, a traceback only with --debug."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+import click
+
+from monitor import __version__
+from monitor.cli.admin import cleanup, role_sql
+from monitor.cli.config import config
+from monitor.cli.measure import measure
+from monitor.cli.run import run
+from monitor.errors import CanaryError
+
+PROGRAM = "ingest-canary"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name=PROGRAM)
+def group() -> None:
+    """Notices that bulk inserts into PostgreSQL got slower, by how much, since when, and why.
+
+    Exit codes: 0 fine, 1 the work found a failure, 2 bad input or a refused target.
+    """
+
+
+for command in (run, measure, config, role_sql, cleanup):
+    group.add_command(command)
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    sys.exit(_exit_code())
+
+
+def _exit_code() -> int:
+    try:
+        code = group.main(prog_name=PROGRAM, standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return 0
+    except click.ClickException as error:
+        return _fail(error.format_message(), 2)
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except CanaryError as error:
+        return _fail(str(error), error.exit_code)
+    except BrokenPipeError:
+        return 1
+    except Exception as error:
+        return _fail(f"internal error: {type(error).__name__}: {error}; --debug shows where", 1)
+    return code if isinstance(code, int) else 0
+
+
+def _fail(message: str, code: int) -> int:
+    if "--debug" in sys.argv:
+        traceback.print_exc()
+    click.echo(f"{PROGRAM}: {' '.join(message.split())}", err=True)
+    return code

@@ -1,0 +1,94 @@
+"""ingest-canary measure: one run now."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from rich.console import Console
+
+from monitor.cli.common import read_settings, settings_options
+from monitor.cli.run_json import run_as_json
+from monitor.cli.table import console, print_run, progress_bar
+from monitor.config.settings import Settings
+from monitor.daemon.assembly import resolve_plan, station, targets, wal_ledger
+from monitor.daemon.ledger import Entry
+from monitor.measure.attempt import attempt
+from monitor.measure.runner import Progress, no_progress
+from monitor.model import Plan, Run, Target
+
+
+@click.command()
+@click.option("--target", metavar="NAME", help="Only this target; default: each in turn.")
+@click.option("--strategy", "strategies", multiple=True, metavar="NAME",
+              help="Only this strategy; may be given several times.")  # fmt: skip
+@click.option("--rows", type=int, help="Rows per round.")
+@click.option("--rounds", type=int, help="Rounds per case.")
+@click.option("--wait", "wait_seconds", type=click.FloatRange(min=0), default=60.0,
+              show_default=True, help="Seconds to wait for another run to end.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print the whole result, one object a run.")
+@settings_options
+def measure(
+    target: str | None,
+    strategies: tuple[str, ...],
+    rows: int | None,
+    rounds: int | None,
+    wait_seconds: float,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    """Measure once, now, and print the strategies' table."""
+    suite = {
+        name: value for name, value in (("rows", rows), ("rounds", rounds)) if value is not None
+    }
+    settings = read_settings(options, {"suite": suite} if suite else {}, quiet=True)
+    plan = resolve_plan(settings, strategies)
+    with progress_bar() as progress:
+        runs = asyncio.run(
+            _measure(settings, plan, target, wait_seconds, no_progress if as_json else progress)
+        )
+    output = console()
+    for run in runs:
+        _print(run, as_json, output)
+    return max(_exit_code(run) for run in runs)
+
+
+async def _measure(
+    settings: Settings, plan: Plan, name: str | None, wait_seconds: float, progress: Progress
+) -> list[Run]:
+    async with targets(settings, name) as chosen:
+        return [await _one(settings, plan, each, wait_seconds, progress) for each in chosen]
+
+
+async def _one(
+    settings: Settings, plan: Plan, target: Target, wait_seconds: float, progress: Progress
+) -> Run:
+    ledger = wal_ledger(settings)
+    limit = settings.limits.max_wal_bytes_per_day
+    async with station(target, plan, settings, progress) as place:
+        run = await attempt(
+            place.canary,
+            place.runner,
+            "manual",
+            wal_allowance=ledger.allowance(target.name, limit, datetime.now(UTC)),
+            wait_seconds=wait_seconds,
+        )
+    if run.wal_bytes is not None:
+        ledger.add(Entry(run.started_at, target.name, run.wal_bytes))
+    return run
+
+
+def _print(run: Run, as_json: bool, output: Console) -> None:
+    if as_json:
+        click.echo(json.dumps(run_as_json(run), ensure_ascii=False))
+    else:
+        print_run(run, output)
+
+
+def _exit_code(run: Run) -> int:
+    if run.failure and run.failure.reason == "refused":
+        return 2
+    return 0 if run.outcome == "ok" else 1

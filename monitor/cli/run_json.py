@@ -1,0 +1,94 @@
+"""The stable JSON form of a run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from statistics import median
+from typing import Any
+
+from monitor.model import CaseResult, Environment, Failure, Run
+
+
+def run_as_json(run: Run) -> dict[str, Any]:
+    """The whole run: every raw round, named as in the domain; unknown is null, never 0."""
+    return {
+        "run": {
+            "id": run.id,
+            "target": run.target,
+            "trigger": run.trigger,
+            "started_at": run.started_at.isoformat(),
+            "finished_at": run.finished_at.isoformat(),
+            "outcome": run.outcome,
+            "contended": run.contended,
+            "wal_bytes": run.wal_bytes,
+            "failure": _failure(run.failure) if run.failure else None,
+            "notices": [asdict(notice) for notice in run.notices],
+            "environment": _environment(run.environment),
+        },
+        "cases": [_case(result) for result in run.cases],
+        "probes": {
+            name: {"median": median(values), "values": list(values)}
+            for name, values in run.probes.items()
+        },
+    }
+
+
+def _environment(environment: Environment | None) -> dict[str, Any]:
+    if environment is None:
+        return {}
+    return {
+        "fingerprint": environment.fingerprint,
+        "server_version": environment.server_version,
+        "server": dict(environment.server),
+        "client": dict(environment.client),
+        "tables": dict(environment.tables),
+    }
+
+
+def _case(result: CaseResult) -> dict[str, Any]:
+    key, summary = result.case.key, result.summary
+    return {
+        "strategy": key.strategy,
+        "shape": key.shape,
+        "batch_size": key.batch_size,
+        "variant": key.variant,
+        "rows": result.case.rows,
+        "transaction": result.case.transaction,
+        "contended": result.contended,
+        "rows_per_second": asdict(summary.rows_per_second) if summary else None,
+        "rows_per_second_fast": summary.rows_per_second_fast if summary else None,
+        "mean_exec_time_seconds": summary.mean_exec_time_seconds if summary else None,
+        "rows_per_call": summary.rows_per_call if summary else None,
+        "seconds_per_row": {
+            "client": summary.client_seconds_per_row,
+            "server": summary.server_seconds_per_row,
+            "commit": summary.commit_seconds_per_row,
+            "rest": summary.rest_seconds_per_row,
+        }
+        if summary
+        else None,
+        "wal_bytes_per_row": summary.wal_bytes_per_row if summary else None,
+        "rounds": [
+            asdict(sample)
+            | {
+                "started_at": sample.started_at.isoformat(),
+                "rows_per_second": sample.rows_per_second,
+                "disturbed": list(sample.disturbed),
+            }
+            for sample in result.samples
+        ],
+        "disturbed": Counter(reason for sample in result.samples for reason in sample.disturbed),
+        "failures": Counter(failure.reason for failure in result.failures),
+        "failure_messages": [_failure(failure) for failure in result.failures],
+    }
+
+
+def _failure(failure: Failure) -> dict[str, Any]:
+    return {
+        "at": failure.at.isoformat(),
+        "reason": failure.reason,
+        "message": failure.message,
+        "case": str(failure.case) if failure.case else None,
+        "round": failure.round,
+    }

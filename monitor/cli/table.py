@@ -1,0 +1,146 @@
+"""A run as a table, and its progress as a bar, for people at a terminal."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from monitor.measure.runner import Progress as ReportProgress
+from monitor.measure.runner import no_progress
+from monitor.model import Case, CaseResult, Run
+
+#: Columns that the table takes.
+_WIDTH = 88
+
+
+def console() -> Console:
+    """Standard output, at least as wide as the table."""
+    return Console(width=max(_WIDTH, shutil.get_terminal_size().columns), highlight=False)
+
+
+@contextmanager
+def progress_bar() -> Iterator[ReportProgress]:
+    """A bar on stderr that is drawn between rounds only: a thread would disturb them."""
+    if not sys.stderr.isatty():
+        yield no_progress
+        return
+    columns = (
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    bar = Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False)
+    task = bar.add_task("", total=None)
+
+    def report(done: int, total: int, what: str) -> None:
+        if not bar.live.is_started:
+            bar.reset(task)
+            bar.start()
+        bar.update(task, completed=done, total=total, description=what)
+        bar.refresh()
+        if done >= total:
+            bar.stop()
+
+    try:
+        yield report
+    finally:
+        bar.stop()
+
+
+def print_run(run: Run, to: Console) -> None:
+    """The strategies' table, then what failed, was disturbed or should be known."""
+    measured = [result for result in run.cases if result.summary]
+    if measured:
+        to.print(_table(run, measured))
+    for line in _remarks(run):
+        to.print(line, soft_wrap=True, markup=False)
+
+
+def _table(run: Run, results: list[CaseResult]) -> Table:
+    rounds = max(len(result.samples) for result in results)
+    rows = max(result.case.rows for result in results)
+    server = run.environment.server_version if run.environment else "?"
+    table = Table(
+        title=f"{run.target}: PostgreSQL {server}, {rows:,} rows × {rounds} rounds,"
+        f" {run.duration_seconds:.1f} s",
+        caption="client (CPU), server (execution), commit and rest (network, waits; below zero"
+        " where client and server overlap) in µs per row; interval: see README",
+        title_justify="left",
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    table.add_column("strategy", no_wrap=True)
+    for name in ("rows/s", "interval", "client", "server", "commit", "rest", "rows/call"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for result in sorted(results, key=_rate):
+        table.add_row(*_row(result))
+    return table
+
+
+def _rate(result: CaseResult) -> float:
+    return result.summary.rows_per_second.median if result.summary else 0.0
+
+
+def _row(result: CaseResult) -> Iterator[str]:
+    summary = result.summary
+    if summary is None:
+        return
+    rate = summary.rows_per_second
+    yield _case_name(result.case)
+    yield f"{rate.median:,.0f}"
+    yield f"{_short(rate.low)} – {_short(rate.high)}"
+    yield _microseconds(summary.client_seconds_per_row)
+    yield _microseconds(summary.server_seconds_per_row)
+    yield _microseconds(summary.commit_seconds_per_row)
+    yield _microseconds(summary.rest_seconds_per_row)
+    yield "–" if summary.rows_per_call is None else f"{summary.rows_per_call:,.0f}"
+
+
+def _case_name(case: Case) -> str:
+    """Strategy, and whatever sets the case apart from the plain one."""
+    parts = [case.strategy.name]
+    if case.shape.name != "orders":
+        parts.append(case.shape.name)
+    if case.batch_size != case.rows:
+        per = "commit" if case.transaction == "batch" else "call"
+        parts.append(f"{case.batch_size:,}/{per}")
+    parts += [word for word in case.variant.split(",") if word and word != "transaction=batch"]
+    return " ".join(parts)
+
+
+def _short(rate: float) -> str:
+    return f"{rate / 1000:,.0f}k" if rate >= 10_000 else f"{rate:,.0f}"
+
+
+def _microseconds(seconds: float | None) -> str:
+    return "–" if seconds is None else f"{seconds * 1e6:.2f}"
+
+
+def _remarks(run: Run) -> Iterator[str]:
+    if run.failure:
+        where = f" in round {run.failure.round} of {run.failure.case}" if run.failure.case else ""
+        yield f"run {run.outcome} ({run.failure.reason}){where}: {run.failure.message}"
+    for result in run.cases:
+        reasons = Counter((failure.reason, failure.message) for failure in result.failures)
+        for (reason, message), count in reasons.items():
+            yield f"{result.case.key}: {count} failed ({reason}): {message}"
+        if result.contended:
+            yield f"{result.case.key}: contended, fewer than three undisturbed rounds"
+    disturbed = Counter(
+        reason for result in run.cases for sample in result.samples for reason in sample.disturbed
+    )
+    if disturbed:
+        counts = ", ".join(f"{reason} {count}" for reason, count in sorted(disturbed.items()))
+        yield f"disturbed rounds: {counts}"
+    for notice in run.notices:
+        yield str(notice)

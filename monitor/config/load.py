@@ -1,0 +1,176 @@
+"""Where settings come from, and what is said when one is wrong.
+
+Weaker to stronger: defaults, TOML file, environment ``INGEST_CANARY_…`` (nested by ``__``), command
+line. Every error is one sentence that names the file and key, variable or option.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsError,
+)
+
+from monitor.config.dsn import EXECUTEMANY_MODE
+from monitor.config.settings import PREFIX, Settings
+from monitor.errors import ConfigurationError
+
+#: Names with our prefix that are not settings: the file itself, and what tests are told.
+CONFIG_VARIABLE = f"{PREFIX}CONFIG"
+TEST_PREFIX = f"{PREFIX}TEST_"
+
+Location = tuple[int | str, ...]
+
+
+def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Merge all sources into settings.
+
+    ``path`` is the TOML file (default: ``INGEST_CANARY_CONFIG``), ``overrides`` what the command
+    line gave, nested like the settings. Raises ConfigurationError.
+    """
+    variable = os.environ.get(CONFIG_VARIABLE)
+    path = path or (Path(variable) if variable else None)
+    content = _read(path) if path else {}
+    origin = _Origin(path, content, overrides or {})
+    _reject_unknown_variables()
+    # pydantic-settings would log every source's values, secrets among them.
+    os.environ.pop("PYDANTIC_SETTINGS_DEBUG", None)
+    try:
+        return _layered(content)(**(overrides or {}))
+    except ValidationError as error:
+        raise ConfigurationError(_sentence(error.errors(include_input=False), origin)) from None
+    except SettingsError as error:
+        raise ConfigurationError(f"environment: {_first_line(error)}.") from None
+
+
+def _layered(content: dict[str, Any]) -> type[Settings]:
+    class LayeredSettings(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return init_settings, env_settings, InitSettingsSource(settings_cls, content)
+
+    return LayeredSettings
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path}: not valid TOML: {error}.") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path}: not valid TOML: it is not UTF-8 text.") from None
+
+
+class _Origin:
+    """Says in the user's words where the value at a location came from."""
+
+    def __init__(
+        self, path: Path | None, content: Mapping[str, Any], overrides: Mapping[str, Any]
+    ) -> None:
+        self._path = path
+        self._content = content
+        self._overrides = overrides
+
+    def name(self, location: Location) -> str:
+        dotted = ".".join(str(part) for part in location)
+        if _holds(self._overrides, location):
+            return f"--{str(location[-1]).replace('_', '-')}"
+        variable = PREFIX + "__".join(str(part) for part in location).upper()
+        if variable in os.environ:
+            return f"environment {variable}"
+        if _holds(self._content, location[:1]):
+            return f"{self._path}: {dotted}"
+        return f"environment {variable}" if _environment_sets(variable) else dotted
+
+
+def _holds(tree: Any, location: Location) -> bool:
+    for part in location:
+        try:
+            tree = tree[part]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return True
+
+
+def _environment_sets(variable: str) -> bool:
+    return any(name.startswith(f"{variable}__") for name in os.environ)
+
+
+def _sentence(errors: list[ErrorDetails], origin: _Origin) -> str:
+    first, more = errors[0], len(errors) - 1
+    where = origin.name(first["loc"])
+    text = f"{where}: {_what(first)}"
+    return f"{text} (and {more} more)." if more else f"{text}."
+
+
+def _what(error: ErrorDetails) -> str:
+    key = str(error["loc"][-1]) if error["loc"] else ""
+    if key == "executemany_mode":
+        return EXECUTEMANY_MODE
+    if error["type"] == "extra_forbidden":
+        return _unknown(key, _known_keys(error["loc"][:-1]), "setting")
+    return error["msg"].removeprefix("Value error, ")
+
+
+def _unknown(key: str, known: Sequence[str], kind: str) -> str:
+    nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    if nearest:
+        return f"unknown {kind}; did you mean '{nearest[0]}'?"
+    return f"unknown {kind}; known here: {', '.join(sorted(known))}"
+
+
+def _known_keys(location: Location) -> list[str]:
+    model: type[BaseModel] = Settings
+    for part in location:
+        field = model.model_fields.get(str(part))
+        if field is not None:
+            model = next(_models_in(field.annotation), model)
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)
+
+
+def _reject_unknown_variables() -> None:
+    known = [name.upper() for name in Settings.model_fields]
+    for variable in sorted(os.environ):
+        if not variable.startswith(PREFIX) or variable.startswith((CONFIG_VARIABLE, TEST_PREFIX)):
+            continue
+        key = variable.removeprefix(PREFIX).partition("__")[0]
+        if key not in known:
+            names = [PREFIX + name for name in known]
+            raise ConfigurationError(f"environment {variable}: {_unknown_variable(key, names)}.")
+
+
+def _unknown_variable(key: str, names: Sequence[str]) -> str:
+    if key == "EXECUTEMANY_MODE":
+        return EXECUTEMANY_MODE
+    return _unknown(PREFIX + key, names, "variable")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

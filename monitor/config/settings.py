@@ -1,0 +1,231 @@
+"""Settings: every one documented under its field, with unit, default and why."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+import platformdirs
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from monitor.config.dsn import check_dsn
+from monitor.model import Limits, Target, Transaction, Value
+
+PREFIX = "INGEST_CANARY_"
+_UNITS = {"ms": 0.001, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+
+
+def parse_duration(value: object) -> object:
+    """Seconds from a number or from text such as ``30s``, ``10min``, ``1h``; else unchanged."""
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", value.lower())
+    if match is None or match[2] not in {"", *_UNITS}:
+        raise ValueError(f"'{value}' is not a duration; write for example 30s, 10min or 1h")
+    return float(match[1]) * _UNITS.get(match[2], 1)
+
+
+Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, allow_inf_nan=False)]
+PositiveInt = Annotated[int, Field(gt=0)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", hide_input_in_errors=True, frozen=True, use_attribute_docstrings=True
+    )
+
+
+class TargetSettings(_Section):
+    """A canary database."""
+
+    dsn: SecretStr | None = None
+    """URL as asyncpg and libpq understand it, with sslmode, service and passfile; required unless
+    dsn_file is given. Secret as a whole."""
+    dsn_file: Path | None = None
+    """File that holds the DSN, for mounted secrets; read at start."""
+    schema_name: Annotated[str, Field(alias="schema", pattern=r"^[a-z_][a-z0-9_]{0,62}$")] = (
+        "ingest_canary"
+    )
+    """The one schema that everything lives in; created by us or by the SQL of `role-sql`."""
+    connect_timeout: Duration = 10.0
+    """Seconds to wait for a connection; a canary that takes longer counts as unavailable."""
+    allow_publication: bool = False
+    """Run although a publication covers our schema. Off, since a subscriber without our tables
+    stops at our first insert."""
+    allow_statement_logging: bool = False
+    """Run although the server logs every statement. Off, since a run then writes some 100,000
+    log lines."""
+    skip_while: str | None = None
+    """Read-only SQL query asked before every run; a scalar other than null, false or 0 skips it."""
+
+    @model_validator(mode="after")
+    def _one_dsn(self) -> TargetSettings:
+        if (self.dsn is None) == (self.dsn_file is None):
+            raise ValueError("give exactly one of dsn and dsn_file")
+        check_dsn(self.read_dsn())
+        return self
+
+    def read_dsn(self) -> str:
+        """The DSN itself, from the setting or from the file."""
+        if self.dsn_file is None:
+            return self.dsn.get_secret_value() if self.dsn else ""
+        try:
+            return self.dsn_file.read_text().strip()
+        except OSError as error:
+            raise ValueError(f"dsn_file {self.dsn_file}: {error.strerror}") from None
+
+
+class CaseSettings(_Section):
+    """One case of the suite; absent values are the suite's or the strategy's own."""
+
+    strategy: str
+    """Name of a strategy of the catalogue."""
+    parameters: dict[str, Value] = {}
+    """The strategy's own parameters, such as page_size."""
+    shape: str = "orders"
+    """Name of a shape of the catalogue."""
+    shape_parameters: dict[str, Value] = {}
+    """The shape's own parameters, such as customers or width."""
+    rows: PositiveInt | None = None
+    """Rows per round; default: the suite's."""
+    batch_size: PositiveInt | None = None
+    """Rows per call of the strategy; default: all rows of the round in one call."""
+    transaction: Transaction = "round"
+    """"round": one transaction for all batches; "batch": one for each, so that commits are felt."""
+
+
+def _default_cases() -> tuple[CaseSettings, ...]:
+    """The six strategies, and COPY with a commit per 1,000 rows: one commit per 20,000 rows would
+    hide what a slow disk or a synchronous standby does."""
+    six = (
+        "orm_add_all",
+        "orm_bulk",
+        "core_executemany",
+        "core_insertmanyvalues",
+        "asyncpg_unnest",
+        "asyncpg_copy",
+    )
+    committing = CaseSettings(strategy="asyncpg_copy", batch_size=1000, transaction="batch")
+    return (*(CaseSettings(strategy=name) for name in six), committing)
+
+
+class SuiteSettings(_Section):
+    """What a run consists of."""
+
+    rows: PositiveInt = 20_000
+    """Rows per round. 20,000: large enough that COPY shows its rate, small enough for 5 s a run."""
+    rounds: PositiveInt = 5
+    """Rounds of each case in a run. 5: their minimum is the steadiest estimate for its cost."""
+    cases: tuple[CaseSettings, ...] = Field(default_factory=_default_cases, min_length=1)
+    """The cases; default: the six strategies on `orders`, and COPY committing every 1,000 rows."""
+    plugins: tuple[Path, ...] = ()
+    """Python files with strategies or shapes of your own."""
+
+
+class LimitSettings(_Section):
+    """Bounds on what a run may cost the canary."""
+
+    round_timeout: Duration = 60.0
+    """Seconds that a round may take before it is given up as a failure."""
+    run_timeout: Duration = 900.0
+    """Seconds that a run may take before it is ended."""
+    max_table_bytes: ByteSize = ByteSize(1 << 30)
+    """Peak size of a canary table with its indexes, in bytes."""
+    max_wal_bytes_per_day: ByteSize = ByteSize(20 << 30)
+    """WAL that our runs may write in any 24 hours, in bytes, by what was measured."""
+
+    def limits(self) -> Limits:
+        return Limits(
+            self.round_timeout, self.run_timeout, self.max_table_bytes, self.max_wal_bytes_per_day
+        )
+
+
+class WebSettings(_Section):
+    """Where /metrics is served."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. Loopback; the image sets 0.0.0.0."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 9988
+    """TCP port."""
+
+
+class LogSettings(_Section):
+    """Logs, always on stderr."""
+
+    format: Literal["plain", "json"] = "plain"
+    """"plain" for people, "json" for collectors: one object a line."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severe level that is written."""
+
+
+def default_data_dir() -> Path:
+    """The platform's user data directory; for root /var/lib, where services keep state."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/ingest-canary")
+    return platformdirs.user_data_path("ingest-canary", appauthor=False)
+
+
+class Settings(BaseSettings):
+    """All settings of the daemon and the commands."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        hide_input_in_errors=True,
+        frozen=True,
+        use_attribute_docstrings=True,
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        env_ignore_empty=True,
+    )
+
+    data_dir: Path = Field(default_factory=default_data_dir)
+    """Where everything on disk is kept: private server, WAL ledger, pause file."""
+    interval: Duration = 600.0
+    """Seconds between scheduled runs, start to start. 10 min: 144 looks a day at some 100 MB of WAL
+    each."""
+    targets: dict[str, TargetSettings] = {}
+    """Canary databases by name; none: a private PostgreSQL is started and used."""
+    embedded_bin_dir: Path | None = None
+    """Directory with initdb and postgres for the private PostgreSQL; default: found by itself."""
+    suite: SuiteSettings = SuiteSettings()
+    limits: LimitSettings = LimitSettings()
+    web: WebSettings = WebSettings()
+    log: LogSettings = LogSettings()
+
+    @field_validator("targets")
+    @classmethod
+    def _target_names(cls, targets: dict[str, TargetSettings]) -> dict[str, TargetSettings]:
+        for name in targets:
+            if not _NAME.fullmatch(name):
+                raise ValueError(
+                    f"target name '{name}': use lower-case letters, digits, - and _, a letter first"
+                )
+        return targets
+
+    def target_list(self) -> tuple[Target, ...]:
+        """The configured targets as the rest of the program sees them."""
+        return tuple(
+            Target(
+                name=name,
+                dsn=settings.read_dsn(),
+                schema=settings.schema_name,
+                connect_seconds=settings.connect_timeout,
+                allow_publication=settings.allow_publication,
+                allow_statement_logging=settings.allow_statement_logging,
+                skip_while=settings.skip_while,
+            )
+            for name, settings in self.targets.items()
+        )

@@ -1,0 +1,89 @@
+"""Settings as TOML: those in force with secrets masked, or the defaults with their comments."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import textwrap
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from monitor.config.dsn import without_secrets
+from monitor.config.settings import CaseSettings, Settings, TargetSettings
+
+
+def masked(settings: Settings) -> str:
+    """The settings in force, as a file that would bring them about but for the secrets."""
+    values = settings.model_dump(by_alias=True, exclude_none=True)
+    for name, target in settings.targets.items():
+        if target.dsn is not None:
+            values["targets"][name]["dsn"] = without_secrets(target.dsn.get_secret_value())
+    return "\n".join(_table(values, ())).strip() + "\n"
+
+
+def _table(values: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
+    tables = {key: value for key, value in values.items() if isinstance(value, Mapping)}
+    for key, value in values.items():
+        if key not in tables:
+            yield f"{key} = {_literal(value)}"
+    for key, value in tables.items():
+        yield from ("", f"[{'.'.join((*path, key))}]")
+        yield from _table(value, (*path, key))
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{key} = {_literal(item)}" for key, item in value.items() if item != {})
+        return f"{{ {inner} }}"
+    if isinstance(value, list | tuple):
+        items = [_literal(item) for item in value]
+        if any(isinstance(item, Mapping) for item in value):
+            return "[\n" + "".join(f"  {item},\n" for item in items) + "]"
+        return f"[{', '.join(items)}]"
+    if isinstance(value, Path):
+        value = str(value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def commented_defaults() -> str:
+    """A file with every setting, its documentation above it, its default commented out."""
+    lines = ["# ingest-canary: every setting with its default; uncomment what you change."]
+    for model, path in (
+        (Settings, ""),
+        *((field.annotation, name) for name, field in _sections()),
+        (CaseSettings, "[suite.cases]"),
+        (TargetSettings, "targets.main"),
+    ):
+        lines += _commented(model, path)
+    return "\n".join(lines) + "\n"
+
+
+def _sections() -> list[tuple[str, FieldInfo]]:
+    return [(name, field) for name, field in Settings.model_fields.items() if _is_section(field)]
+
+
+def _is_section(field: FieldInfo) -> bool:
+    return isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+
+
+def _commented(model: Any, path: str) -> Iterator[str]:
+    yield ""
+    if path:
+        yield from _comment(inspect.getdoc(model) or "")
+        yield f"# [{path}]"
+    for name, field in model.model_fields.items():
+        if _is_section(field) or name in ("targets", "cases"):
+            continue
+        yield from _comment(field.description or "")
+        default = field.get_default(call_default_factory=True)
+        absent = field.is_required() or default is None
+        yield f"# {field.alias or name} = {'…' if absent else _literal(default)}"
+
+
+def _comment(text: str) -> Iterator[str]:
+    for line in textwrap.wrap(" ".join(text.split()), 96):
+        yield f"## {line}"

@@ -1,0 +1,1 @@
+"""Puts the parts together: from settings to a daemon that measures and publishes."""

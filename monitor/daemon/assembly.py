@@ -1,0 +1,81 @@
+"""From settings to parts: plan, targets (or a private PostgreSQL), and what measures them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from monitor.canary.connection import Canary
+from monitor.canary.embedded import PrivateServer
+from monitor.config.settings import Settings
+from monitor.daemon.ledger import WalLedger
+from monitor.errors import ConfigurationError
+from monitor.measure.runner import Progress, Runner
+from monitor.model import Plan, Target
+from monitor.suite import catalog, plan
+
+PRIVATE = "private"
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """Everything that measures one target."""
+
+    canary: Canary
+    runner: Runner
+
+    @property
+    def target(self) -> Target:
+        return self.canary.target
+
+
+def resolve_plan(settings: Settings, strategies: tuple[str, ...] = ()) -> Plan:
+    """The configured suite, narrowed to some strategies. Raises ConfigurationError."""
+    return plan.resolve(settings.suite, catalog.load(settings.suite.plugins), strategies)
+
+
+def wal_ledger(settings: Settings) -> WalLedger:
+    """The ledger in the data directory."""
+    return WalLedger(settings.data_dir / "wal.jsonl")
+
+
+@asynccontextmanager
+async def targets(settings: Settings, name: str | None = None) -> AsyncIterator[list[Target]]:
+    """The configured targets, or the private server while the block lasts; or one by name.
+
+    Raises ConfigurationError for an unknown name, EmbeddedServerError where no server can be had.
+    """
+    configured = list(settings.target_list())
+    if name is not None and name not in {target.name for target in configured} | {PRIVATE}:
+        known = ", ".join(target.name for target in configured) or PRIVATE
+        raise ConfigurationError(f"unknown target '{name}'; configured: {known}.")
+    chosen = [target for target in configured if name in (None, target.name)]
+    if chosen:
+        yield chosen
+        return
+    async with _private_target(settings) as target:
+        yield [target]
+
+
+@asynccontextmanager
+async def _private_target(settings: Settings) -> AsyncIterator[Target]:
+    server = PrivateServer(settings.data_dir, bin_dir=settings.embedded_bin_dir)
+    try:
+        dsn = await asyncio.to_thread(server.start)
+        yield Target(PRIVATE, dsn)
+    finally:
+        await asyncio.to_thread(server.stop)
+
+
+@asynccontextmanager
+async def station(
+    target: Target, suite: Plan, settings: Settings, progress: Progress
+) -> AsyncIterator[Station]:
+    """What measures a target, let go of at the block's end."""
+    canary = Canary(target)
+    try:
+        yield Station(canary, Runner(suite, settings.limits.limits(), target.schema, progress))
+    finally:
+        await canary.dispose()

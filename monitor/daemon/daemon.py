@@ -1,0 +1,212 @@
+"""The daemon: startup, main loop, shutdown.
+
+Ticks come in, runs go out, and after each the newest snapshot is rendered and published. One run at
+a time: two on one client would disturb each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import platform
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+
+from monitor import __version__
+from monitor.canary.condition import skip_condition
+from monitor.canary.connection import round_trips
+from monitor.config.settings import Settings
+from monitor.daemon.assembly import Station, resolve_plan, station, targets, wal_ledger
+from monitor.daemon.ledger import Entry
+from monitor.errors import LockHeld, TargetError
+from monitor.export.metrics import render
+from monitor.export.snapshot import Snapshot, TargetTally
+from monitor.export.web import Published, WebServer
+from monitor.measure.attempt import attempt
+from monitor.measure.runner import Progress
+from monitor.model import Plan, Run, SkipReason
+from monitor.schedule import Schedule, Skipped, Tick
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two looks at whether a target is up, at most.
+PING_SECONDS = 60.0
+#: Seconds that an abandoned run, its cleaning included, may take at shutdown.
+ABANDON_SECONDS = 3.0
+
+Report = Callable[[Run], None]
+
+
+class Daemon:
+    """Measures every target on schedule until ``stop`` is called.
+
+    ``report`` is called with every finished run, ``progress`` during one.
+    """
+
+    def __init__(self, settings: Settings, report: Report, progress: Progress) -> None:
+        self._settings = settings
+        self._plan: Plan = resolve_plan(settings)
+        self._report = report
+        self._progress = progress
+        self._published = Published()
+        self._ledger = wal_ledger(settings)
+        self._one_run = asyncio.Lock()
+        self._stopping = asyncio.Event()
+        self._stations: dict[str, Station] = {}
+        self._tallies: dict[str, TargetTally] = {}
+        self._working: set[asyncio.Task[None]] = set()
+        self._schedule: Schedule | None = None
+
+    def stop(self) -> None:
+        """Ask for the end; ``run`` returns soon after."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Start, serve until stopped, and leave nothing behind.
+
+        Raises ConfigurationError, EmbeddedServerError or PortInUse before anything is measured;
+        later nothing ends it but ``stop``.
+        """
+        web = WebServer(self._published, self._settings.web.host, self._settings.web.port)
+        web.start()
+        log.info("serving http://%s/metrics", web.address)
+        try:
+            async with AsyncExitStack() as stack:
+                for target in await stack.enter_async_context(targets(self._settings)):
+                    self._stations[target.name] = await stack.enter_async_context(
+                        station(target, self._plan, self._settings, self._progress_of(target.name))
+                    )
+                    self._tallies[target.name] = TargetTally(target.name, self._settings.interval)
+                self._publish()
+                await self._serve()
+        finally:
+            web.stop()
+
+    async def _serve(self) -> None:
+        self._schedule = Schedule(self._stations, self._settings.interval)
+        self._schedule.start()
+        loops = {asyncio.create_task(self._handle_events(self._schedule))} | {
+            asyncio.create_task(self._watch(name)) for name in self._stations
+        }
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            done, _ = await asyncio.wait({stopping, *loops}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {stopping}:
+                task.result()  # a loop ends by a bug only; show it
+        finally:
+            self._schedule.stop()
+            stopping.cancel()
+            await self._abandon(loops)
+
+    async def _abandon(self, loops: set[asyncio.Task[None]]) -> None:
+        """End what is going on; a cancelled run cleans up after itself."""
+        tasks = loops | self._working
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=ABANDON_SECONDS)
+
+    async def _handle_events(self, schedule: Schedule) -> None:
+        async for event in schedule.events():
+            if isinstance(event, Skipped):
+                self._skip(event.target, event.reason, event.count)
+                continue
+            task = asyncio.create_task(self._on_tick(event))
+            self._working.add(task)
+            task.add_done_callback(self._working.discard)
+
+    async def _on_tick(self, tick: Tick) -> None:
+        try:
+            async with self._one_run:
+                await self._measure(tick)
+        except Exception:
+            # A bug of ours; the next tick tries again rather than the process ending over it.
+            log.exception("run on %s ended by an unexpected error", tick.target)
+        finally:
+            tick.done()
+
+    async def _measure(self, tick: Tick) -> None:
+        place, tally = self._stations[tick.target], self._tallies[tick.target]
+        reason = await self._reason_to_skip(place)
+        if reason:
+            self._skip(tick.target, reason)
+            return
+        limit = self._settings.limits.max_wal_bytes_per_day
+        allowance = self._ledger.allowance(tick.target, limit, datetime.now(UTC))
+        try:
+            run = await attempt(place.canary, place.runner, tick.trigger, wal_allowance=allowance)
+        except LockHeld as error:
+            log.info("%s: %s", tick.target, error)
+            self._skip(tick.target, "locked")
+            return
+        finally:
+            tally.lock_held = False
+        if run.wal_bytes is not None:
+            self._ledger.add(Entry(run.started_at, tick.target, run.wal_bytes))
+        tally.up = _reached(run)
+        tally.add_run(run)
+        self._publish()
+        self._report(run)
+
+    async def _reason_to_skip(self, place: Station) -> SkipReason | None:
+        tally = self._tallies[place.target.name]
+        tally.paused = self._pause_file_exists()
+        if tally.paused:
+            return "paused"
+        try:
+            return "condition" if await skip_condition(place.target) else None
+        except TargetError as error:
+            log.warning("%s: its condition cannot be asked: %s", place.target.name, error)
+            return None  # the run meets the same trouble and records it
+
+    def _pause_file_exists(self) -> bool:
+        return (self._settings.data_dir / "pause").exists()
+
+    def _skip(self, target: str, reason: SkipReason, count: int = 1) -> None:
+        log.info("%s: run skipped: %s", target, reason)
+        self._tallies[target].add_skip(reason, datetime.now(UTC), "scheduled", count)
+        self._publish()
+
+    async def _watch(self, name: str) -> None:
+        """See between runs whether the target is up; publish, so that what is old expires."""
+        place, tally = self._stations[name], self._tallies[name]
+        while True:
+            await asyncio.sleep(min(self._settings.interval, PING_SECONDS))
+            async with self._one_run:
+                was_up = tally.up
+                try:
+                    tally.round_trip_seconds = await round_trips(place.target)
+                    tally.up = True
+                except TargetError as error:
+                    tally.round_trip_seconds, tally.up = None, False
+                    if was_up is not False:
+                        log.warning("%s is down: %s", name, error)
+                tally.paused = self._pause_file_exists()
+                self._publish()
+
+    def _progress_of(self, name: str) -> Progress:
+        def on_progress(done: int, total: int, what: str) -> None:
+            tally = self._tallies[name]
+            if not tally.lock_held:
+                tally.lock_held = True  # progress is made under the lock only
+                self._publish()
+            self._progress(done, total, what)
+
+        return on_progress
+
+    def _publish(self) -> None:
+        for name, tally in self._tallies.items():
+            tally.next_run_at = self._schedule.next_run_at(name) if self._schedule else None
+        snapshot = Snapshot(
+            at=datetime.now(UTC),
+            version=__version__,
+            python=platform.python_version(),
+            targets=tuple(tally.snapshot() for tally in self._tallies.values()),
+        )
+        self._published.metrics = render(snapshot)
+
+
+def _reached(run: Run) -> bool:
+    """Whether the target answered to the run's end."""
+    down = ("unavailable", "authentication")
+    return run.failure is None or run.failure.reason not in down

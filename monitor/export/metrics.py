@@ -1,0 +1,304 @@
+"""Every metric in one table: name, type, help, labels, and where its values come from.
+
+Rendered to bytes once per published snapshot; a scrape copies them. No metric carries a timestamp:
+Prometheus would drop it after minutes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from statistics import median
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import Collector
+
+from monitor.export.snapshot import BUCKETS, Snapshot, TargetSnapshot
+from monitor.model import CaseKey, CaseSummary, Run
+
+PREFIX = "ingest_canary_"
+CASE_LABELS = ("target", "strategy", "shape", "batch_size", "variant")
+INTERVAL_OF_MEDIAN = "95 % interval (with five rounds their whole range: 93.75 %)"
+
+Labels = tuple[str, ...]
+Values = Iterable[tuple[Labels, float]]
+Kind = Literal["gauge", "counter"]
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One metric: ``values(snapshot)`` gives a value per tuple of label values."""
+
+    name: str
+    kind: Kind
+    help: str
+    labels: Labels
+    values: Callable[[Snapshot], Values]
+
+
+# --- where values come from ----------------------------------------------------------------------
+
+
+def _case_labels(target: str, key: CaseKey | None) -> Labels:
+    if key is None:
+        return (target, "", "", "", "")
+    return (target, key.strategy, key.shape, str(key.batch_size), key.variant)
+
+
+def _summaries(snapshot: Snapshot) -> Iterator[tuple[Labels, CaseSummary]]:
+    for target in snapshot.targets:
+        run = snapshot.fresh_run(target)
+        for result in run.cases if run else ():
+            if result.summary:
+                yield _case_labels(target.name, result.case.key), result.summary
+
+
+def per_case(value: Callable[[CaseSummary], float | None]) -> Callable[[Snapshot], Values]:
+    """A figure of every case of the last run, left out where it is not known."""
+
+    def values(snapshot: Snapshot) -> Values:
+        for labels, summary in _summaries(snapshot):
+            figure = value(summary)
+            if figure is not None:
+                yield labels, figure
+
+    return values
+
+
+def _seconds_per_row(snapshot: Snapshot) -> Values:
+    for labels, summary in _summaries(snapshot):
+        components = {
+            "client": summary.client_seconds_per_row,
+            "server": summary.server_seconds_per_row,
+            "commit": summary.commit_seconds_per_row,
+            "rest": summary.rest_seconds_per_row,
+        }
+        for component, seconds in components.items():
+            if seconds is not None:
+                yield (*labels, component), seconds
+
+
+def per_target(value: Callable[[TargetSnapshot], float | None]) -> Callable[[Snapshot], Values]:
+    """A figure of every target, left out where it is not known."""
+
+    def values(snapshot: Snapshot) -> Values:
+        for target in snapshot.targets:
+            figure = value(target)
+            if figure is not None:
+                yield (target.name,), float(figure)
+
+    return values
+
+
+def _rows_inserted(snapshot: Snapshot) -> Values:
+    for target in snapshot.targets:
+        for key, rows in sorted(target.rows_inserted.items()):
+            yield _case_labels(target.name, key), rows
+
+
+def by_case(
+    counts: Callable[[TargetSnapshot], Mapping[tuple[CaseKey, str], int]],
+) -> Callable[[Snapshot], Values]:
+    """A count by case and one more label."""
+
+    def values(snapshot: Snapshot) -> Values:
+        for target in snapshot.targets:
+            for (key, label), count in sorted(counts(target).items()):
+                yield (*_case_labels(target.name, key), label), count
+
+    return values
+
+
+def _failures(snapshot: Snapshot) -> Values:
+    for target in snapshot.targets:
+        for (key, reason), count in target.failures.items():
+            yield (*_case_labels(target.name, key), reason), count
+
+
+def _finished(snapshot: Snapshot) -> Values:
+    for target in snapshot.targets:
+        for outcome, at in target.finished_at.items():
+            yield (target.name, outcome), at.timestamp()
+
+
+def _runs(snapshot: Snapshot) -> Values:
+    for target in snapshot.targets:
+        for (outcome, trigger), count in target.runs.items():
+            yield (target.name, outcome, trigger), count
+
+
+def _skipped(snapshot: Snapshot) -> Values:
+    for target in snapshot.targets:
+        for reason, count in target.skipped.items():
+            yield (target.name, reason), count
+
+
+def _probes(snapshot: Snapshot) -> Values:
+    for target in snapshot.targets:
+        run = snapshot.fresh_run(target)
+        for name, seconds in run.probes.items() if run else ():
+            yield (target.name, name), median(seconds)
+
+
+def _utilisation(snapshot: Snapshot) -> Values:
+    runs = [(target, target.last_run) for target in snapshot.targets]
+    yield (
+        (),
+        sum(run.duration_seconds / target.interval_seconds for target, run in runs if run),
+    )
+
+
+def _environment(snapshot: Snapshot) -> Values:
+    for target in snapshot.targets:
+        run = target.last_environment_run
+        if run and run.environment:
+            client = run.environment.client
+            yield (
+                (
+                    target.name,
+                    run.environment.server_version,
+                    client.get("sqlalchemy", ""),
+                    client.get("asyncpg", ""),
+                    client.get("python", ""),
+                    run.environment.fingerprint,
+                ),
+                1,
+            )
+
+
+def _seconds(run: Run | None) -> float | None:
+    return run.duration_seconds if run else None
+
+
+# --- the table -----------------------------------------------------------------------------------
+
+TARGET = ("target",)
+
+TABLE: tuple[Definition, ...] = (
+    Definition("build_info", "gauge", "Version of the daemon.", ("version", "python"),
+               lambda s: [((s.version, s.python), 1)]),
+    Definition("up", "gauge", "Whether the last SELECT 1 or run reached the target.", TARGET,
+               per_target(lambda t: t.up)),
+    Definition("round_trip_seconds", "gauge", "Fastest of five SELECT 1, outside rounds.", TARGET,
+               per_target(lambda t: t.round_trip_seconds)),
+    Definition("rows_per_second", "gauge", "Median of the last run's rounds.", CASE_LABELS,
+               per_case(lambda c: c.rows_per_second.median)),
+    Definition("rows_per_second_low", "gauge", f"Lower end of the median's {INTERVAL_OF_MEDIAN}.",
+               CASE_LABELS, per_case(lambda c: c.rows_per_second.low)),
+    Definition("rows_per_second_high", "gauge", f"Upper end of the median's {INTERVAL_OF_MEDIAN}.",
+               CASE_LABELS, per_case(lambda c: c.rows_per_second.high)),
+    Definition("rows_per_second_fast", "gauge",
+               "Fast end of the last run's rounds, the level that is judged; absent with fewer than"
+               " four of five rounds valid.", CASE_LABELS,
+               per_case(lambda c: c.rows_per_second_fast)),
+    Definition("mean_exec_time_seconds", "gauge",
+               "Mean execution time of a statement by pg_stat_statements, last run.", CASE_LABELS,
+               per_case(lambda c: c.mean_exec_time_seconds)),
+    Definition("rows_per_call", "gauge",
+               "Rows per statement by pg_stat_statements, last run; 1 means no batching.",
+               CASE_LABELS, per_case(lambda c: c.rows_per_call)),
+    Definition("seconds_per_row", "gauge",
+               "Where the time of a row went, last run: client CPU, server execution, commit, and"
+               " the rest (network and waits; below zero where client and server overlap).",
+               (*CASE_LABELS, "component"), _seconds_per_row),
+    Definition("wal_bytes_per_row", "gauge", "WAL that a row's insert wrote, last run.",
+               CASE_LABELS, per_case(lambda c: c.wal_bytes_per_row)),
+    Definition("rows_inserted_total", "counter", "Rows inserted in rounds.", CASE_LABELS,
+               _rows_inserted),
+    Definition("rounds_total", "counter", "Rounds by outcome: ok, failed.",
+               (*CASE_LABELS, "outcome"), by_case(lambda t: t.rounds)),
+    Definition("round_failures_total", "counter",
+               "Rounds that gave no sample, by reason; without case labels: a whole run.",
+               (*CASE_LABELS, "reason"), _failures),
+    Definition("rounds_disturbed_total", "counter", "Rounds that something disturbed, by reason.",
+               (*CASE_LABELS, "reason"), by_case(lambda t: t.disturbed)),
+    Definition("last_run_timestamp_seconds", "gauge", "When the last run ended, by outcome.",
+               ("target", "outcome"), _finished),
+    Definition("next_run_timestamp_seconds", "gauge", "When the next run is due.", TARGET,
+               per_target(lambda t: t.next_run_at.timestamp() if t.next_run_at else None)),
+    Definition("last_run_duration_seconds", "gauge", "How long the last run took.", TARGET,
+               per_target(lambda t: _seconds(t.last_run))),
+    Definition("run_interval_seconds", "gauge", "Time from one scheduled run to the next.", TARGET,
+               per_target(lambda t: t.interval_seconds)),
+    Definition("runs_total", "counter", "Runs by outcome and by what asked for them.",
+               ("target", "outcome", "trigger"), _runs),
+    Definition("runs_skipped_total", "counter", "Runs that were due and not made, by reason.",
+               ("target", "reason"), _skipped),
+    Definition("consecutive_failures", "gauge", "Failed runs since the last that was not.", TARGET,
+               per_target(lambda t: t.consecutive_failures)),
+    Definition("paused", "gauge", "Whether runs are paused.", TARGET,
+               per_target(lambda t: t.paused)),
+    Definition("lock_held", "gauge", "Whether this process is measuring the target now.", TARGET,
+               per_target(lambda t: t.lock_held)),
+    Definition("schedule_utilisation_ratio", "gauge",
+               "Share of the time that runs take, all targets; above 1 they cannot all be made.",
+               (), _utilisation),
+    Definition("probe_seconds", "gauge", "Median of a probe in the last run.",
+               ("target", "probe"), _probes),
+    Definition("environment_info", "gauge", "What the target's last run was made with.",
+               ("target", "server_version", "sqlalchemy", "asyncpg", "python", "fingerprint"),
+               _environment),
+    Definition("environment_changed_timestamp_seconds", "gauge",
+               "Start of the first run with the present fingerprint, if it changed since start.",
+               TARGET,
+               per_target(lambda t: t.environment_changed_at.timestamp()
+                          if t.environment_changed_at else None)),
+)  # fmt: skip
+
+
+# --- rendering -----------------------------------------------------------------------------------
+
+
+class SnapshotCollector(Collector):
+    """Turns one snapshot into metric families."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    def collect(self) -> Iterable[Metric]:
+        for definition in TABLE:
+            yield _family(definition, self._snapshot)
+        yield _durations(self._snapshot)
+
+
+def _family(definition: Definition, snapshot: Snapshot) -> Metric:
+    kind = GaugeMetricFamily if definition.kind == "gauge" else CounterMetricFamily
+    name = PREFIX + definition.name
+    family: GaugeMetricFamily | CounterMetricFamily
+    family = kind(name, definition.help, labels=definition.labels)
+    for labels, value in definition.values(snapshot):
+        family.add_metric(labels, value)
+    return family
+
+
+def _durations(snapshot: Snapshot) -> Metric:
+    family = HistogramMetricFamily(
+        f"{PREFIX}insert_duration_seconds",
+        "Wall time of each round, first insert to commit returned.",
+        labels=("target", "strategy"),
+    )
+    for target in snapshot.targets:
+        for strategy, histogram in sorted(target.durations.items()):
+            cumulated, buckets = 0, []
+            for bound, count in zip((*BUCKETS, "+Inf"), histogram.counts, strict=True):
+                cumulated += count
+                buckets.append((str(bound), float(cumulated)))
+            family.add_metric((target.name, strategy), buckets, histogram.seconds)
+    return family
+
+
+def render(snapshot: Snapshot, *, process: bool = True) -> bytes:
+    """The snapshot in Prometheus' text format; with ``process``, memory and CPU of this process."""
+    registry = CollectorRegistry()
+    if process:
+        ProcessCollector(registry=registry)
+    registry.register(SnapshotCollector(snapshot))
+    return generate_latest(registry)

@@ -1,0 +1,163 @@
+"""What pages and metrics show: a frozen picture of the daemon, and the tally it is drawn from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from monitor.model import CaseKey, Run, RunOutcome, SkipReason, Trigger
+
+#: Upper bounds of the round duration histogram, in seconds.
+BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+#: After this many intervals without a run its values are no longer shown: better none than frozen.
+EXPIRY_INTERVALS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Counts by bucket of ``BUCKETS`` (not cumulated; the last is above all), and their sum."""
+
+    counts: tuple[int, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSnapshot:
+    """A target as of one moment. Counts are since the process started."""
+
+    name: str
+    interval_seconds: float
+    up: bool | None
+    round_trip_seconds: float | None
+    paused: bool
+    lock_held: bool
+    next_run_at: datetime | None
+    last_run: Run | None
+    last_environment_run: Run | None
+    environment_changed_at: datetime | None
+    finished_at: Mapping[RunOutcome, datetime]
+    consecutive_failures: int
+    runs: Mapping[tuple[RunOutcome, Trigger], int]
+    skipped: Mapping[SkipReason, int]
+    rows_inserted: Mapping[CaseKey, int]
+    rounds: Mapping[tuple[CaseKey, str], int]
+    failures: Mapping[tuple[CaseKey | None, str], int]
+    disturbed: Mapping[tuple[CaseKey, str], int]
+    durations: Mapping[str, Histogram]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything that is shown, as of ``at``."""
+
+    at: datetime
+    version: str
+    python: str
+    targets: tuple[TargetSnapshot, ...]
+
+    def fresh_run(self, target: TargetSnapshot) -> Run | None:
+        """The target's last run, unless it is too old to be shown as its present state."""
+        run = target.last_run
+        if run is None:
+            return None
+        limit = timedelta(seconds=EXPIRY_INTERVALS * target.interval_seconds)
+        return run if self.at - run.finished_at <= limit else None
+
+
+@dataclass(slots=True)
+class TargetTally:
+    """What the daemon counts of a target; mutable, owned by the daemon's loop."""
+
+    name: str
+    interval_seconds: float
+    up: bool | None = None
+    round_trip_seconds: float | None = None
+    paused: bool = False
+    lock_held: bool = False
+    next_run_at: datetime | None = None
+    last_run: Run | None = None
+    last_environment_run: Run | None = None
+    environment_changed_at: datetime | None = None
+    finished_at: dict[RunOutcome, datetime] = field(default_factory=dict)
+    consecutive_failures: int = 0
+    runs: Counter[tuple[RunOutcome, Trigger]] = field(default_factory=Counter)
+    skipped: Counter[SkipReason] = field(default_factory=Counter)
+    rows_inserted: Counter[CaseKey] = field(default_factory=Counter)
+    rounds: Counter[tuple[CaseKey, str]] = field(default_factory=Counter)
+    failures: Counter[tuple[CaseKey | None, str]] = field(default_factory=Counter)
+    disturbed: Counter[tuple[CaseKey, str]] = field(default_factory=Counter)
+    durations: dict[str, list[float]] = field(default_factory=dict)
+
+    def add_run(self, run: Run) -> None:
+        """Count a finished run and make it the last one."""
+        self.last_run = run
+        self.finished_at[run.outcome] = run.finished_at
+        self.runs[run.outcome, run.trigger] += 1
+        failed = run.outcome == "failed"
+        self.consecutive_failures = self.consecutive_failures + 1 if failed else 0
+        for failure in run.failures:
+            self.failures[failure.case, failure.reason] += 1
+        for result in run.cases:
+            key = result.case.key
+            self.rounds[key, "failed"] += len(result.failures)
+            for sample in result.samples:
+                self.rounds[key, "ok"] += 1
+                self.rows_inserted[key] += sample.rows
+                self._add_duration(key.strategy, sample.insert_seconds)
+                for reason in sample.disturbed:
+                    self.disturbed[key, reason] += 1
+        self._note_environment(run)
+
+    def _note_environment(self, run: Run) -> None:
+        if run.environment is None:
+            return
+        before = self.last_environment_run
+        if (
+            before is not None
+            and before.environment is not None
+            and before.environment.fingerprint != run.environment.fingerprint
+        ):
+            self.environment_changed_at = run.started_at
+        self.last_environment_run = run
+
+    def add_skip(self, reason: SkipReason, at: datetime, trigger: Trigger, count: int = 1) -> None:
+        """Count ticks that led to no run."""
+        self.skipped[reason] += count
+        self.runs["skipped", trigger] += count
+        self.finished_at["skipped"] = at
+
+    def _add_duration(self, strategy: str, seconds: float) -> None:
+        counts = self.durations.setdefault(strategy, [0.0] * (len(BUCKETS) + 2))
+        bucket = next((n for n, bound in enumerate(BUCKETS) if seconds <= bound), len(BUCKETS))
+        counts[bucket] += 1
+        counts[-1] += seconds
+
+    def snapshot(self) -> TargetSnapshot:
+        """A frozen copy."""
+        return TargetSnapshot(
+            name=self.name,
+            interval_seconds=self.interval_seconds,
+            up=self.up,
+            round_trip_seconds=self.round_trip_seconds,
+            paused=self.paused,
+            lock_held=self.lock_held,
+            next_run_at=self.next_run_at,
+            last_run=self.last_run,
+            last_environment_run=self.last_environment_run,
+            environment_changed_at=self.environment_changed_at,
+            finished_at=dict(self.finished_at),
+            consecutive_failures=self.consecutive_failures,
+            runs=dict(self.runs),
+            skipped=dict(self.skipped),
+            rows_inserted=dict(self.rows_inserted),
+            rounds=dict(self.rounds),
+            failures=dict(self.failures),
+            disturbed=dict(self.disturbed),
+            durations={
+                name: Histogram(tuple(int(count) for count in values[:-1]), values[-1])
+                for name, values in self.durations.items()
+            },
+        )

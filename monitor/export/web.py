@@ -1,0 +1,127 @@
+"""The web server: a thread with a loop of its own, so that it answers while a round runs.
+
+It reads what was last published and never asks for more. Neither health endpoint depends on a
+canary: a target that is down must not take the metrics of the others with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from monitor import __version__
+from monitor.errors import PortInUse
+
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+
+#: Seconds that the thread gets to end.
+STOP_SECONDS = 2.0
+
+
+@dataclass(slots=True)
+class Published:
+    """The newest rendering; replaced as a whole, so a reader never sees half of it."""
+
+    metrics: bytes | None = None
+
+
+class _Server(uvicorn.Server):
+    """Signals are the daemon's business, not uvicorn's."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class WebServer:
+    """Serves what is published on ``host:port``; port 0 takes a free one."""
+
+    def __init__(self, published: Published, host: str, port: int) -> None:
+        self._published = published
+        self._socket = _listen(host, port)
+        self.address: str = "{}:{}".format(*self._socket.getsockname()[:2])
+        config = uvicorn.Config(
+            self._application(), log_config=None, access_log=False, lifespan="off", ws="none",
+            timeout_keep_alive=65,
+        )  # fmt: skip
+        self._server = _Server(config)
+        self._thread = threading.Thread(target=self._serve, name="web", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; idempotent."""
+        self._server.should_exit = True
+        self._server.force_exit = True
+        if self._thread.is_alive():
+            self._thread.join(STOP_SECONDS)
+        self._socket.close()
+
+    def _serve(self) -> None:
+        asyncio.run(self._server.serve(sockets=[self._socket]))
+
+    def _application(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/", self._index),
+                Route("/metrics", self._metrics),
+                Route("/-/healthy", self._healthy),
+                Route("/-/ready", self._ready),
+            ]
+        )
+
+    async def _index(self, _request: Request) -> Response:
+        return HTMLResponse(_INDEX, headers=_HEADERS)
+
+    async def _metrics(self, _request: Request) -> Response:
+        content = self._published.metrics
+        if content is None:
+            return _plain("starting\n", 503)
+        return Response(content, media_type=METRICS_TYPE, headers=_HEADERS)
+
+    async def _healthy(self, _request: Request) -> Response:
+        return _plain("ok\n", 200)
+
+    async def _ready(self, _request: Request) -> Response:
+        ready = self._published.metrics is not None
+        return _plain("ok\n", 200) if ready else _plain("starting\n", 503)
+
+
+def _plain(text: str, status: int) -> Response:
+    return PlainTextResponse(text, status_code=status, headers=_HEADERS)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family, backlog=128)
+    except OSError as error:
+        raise PortInUse(
+            f"cannot listen on {host}:{port}: {error.strerror}; choose another port by"
+            " INGEST_CANARY_WEB__PORT or --port, or stop what uses it."
+        ) from error
+
+
+_INDEX = f"""<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>ingest-canary</title>
+<h1>ingest-canary {__version__}</h1>
+<ul>
+<li><a href="/metrics">/metrics</a>: for Prometheus</li>
+<li><a href="/-/healthy">/-/healthy</a>: the process lives</li>
+<li><a href="/-/ready">/-/ready</a>: it has something to show</li>
+</ul>
+</html>
+"""

@@ -1,0 +1,100 @@
+"""A plan's shapes as tables, mapped classes and rows, ready to be inserted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import MetaData, Table
+from sqlalchemy.orm import registry
+from sqlalchemy.sql.schema import CallableColumnDefault
+
+from monitor.canary.connection import Session
+from monitor.canary.tables import metadata_for
+from monitor.errors import ConfigurationError
+from monitor.measure.probes import probe_tables
+from monitor.model import Case, Destination, Plan, Shape
+
+Rows = Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A shape in our schema: its table, a class mapped to it, and the columns that rows fill."""
+
+    table: Table
+    entity: type
+    columns: tuple[str, ...]
+    defaults: Mapping[str, Callable[[], Any]]
+
+    def destination(self, session: Session) -> Destination:
+        return Destination(
+            session.connection, session.driver, self.table, self.entity, self.columns
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Everything that a plan needs in one schema; made once per process, since mappers stay."""
+
+    shapes: Mapping[str, Bound]
+    tables: tuple[Table, ...]
+
+
+def bind(plan: Plan, schema: str) -> Binding:
+    """Declare the plan's tables and the probes' in a schema."""
+    metadata = metadata_for(schema)
+    shapes = {shape.name: _bind_shape(shape, plan, metadata) for shape in plan.shapes}
+    bound = tuple(shape.table for shape in shapes.values())
+    return Binding(shapes, bound + probe_tables(metadata))
+
+
+def _bind_shape(shape: Shape, plan: Plan, metadata: MetaData) -> Bound:
+    table = shape.build(metadata)
+    base = registry(metadata=metadata).generate_base()
+    entity = type(shape.name.title().replace("_", ""), (base,), {"__table__": table})
+    parameters = next(c.shape_parameters for c in plan.cases if c.shape.name == shape.name)
+    given = tuple(shape.row(0, **parameters))
+    defaults = {
+        column.name: _caller(column.default.arg)
+        for column in table.columns
+        if isinstance(column.default, CallableColumnDefault) and column.name not in given
+    }
+    return Bound(table, entity, given + tuple(defaults), defaults)
+
+
+def _caller(default: Callable[[Any], Any]) -> Callable[[], Any]:
+    """SQLAlchemy wraps a plain function so that it takes a context; there is none here."""
+    return lambda: default(None)
+
+
+def make_batches(case: Case, bound: Bound, count: int) -> list[Rows]:
+    """The first ``count`` rows of the case, in its strategy's form, cut into batches; not timed.
+
+    Raises ConfigurationError when a row's keys are not the table's columns.
+    """
+    rows = [case.shape.row(n, **case.shape_parameters) for n in range(count)]
+    _check_keys(rows, bound, case.shape.name)
+    formed = _in_form(rows, case, bound)
+    return [formed[at : at + case.batch_size] for at in range(0, count, case.batch_size)]
+
+
+def _in_form(rows: list[dict[str, Any]], case: Case, bound: Bound) -> Rows:
+    if case.strategy.row_form == "dicts":
+        return rows
+    if case.strategy.row_form == "objects":
+        return [bound.entity(**row) for row in rows]
+    made = [fill() for _ in rows for fill in bound.defaults.values()]
+    width = len(bound.defaults)
+    return [(*row.values(), *made[n * width : (n + 1) * width]) for n, row in enumerate(rows)]
+
+
+def _check_keys(rows: list[dict[str, Any]], bound: Bound, shape: str) -> None:
+    expected = bound.columns[: len(bound.columns) - len(bound.defaults)]
+    for n, row in enumerate(rows):
+        if tuple(row) != expected:
+            odd = sorted(set(row) ^ set(expected)) or ["their order"]
+            raise ConfigurationError(
+                f"shape {shape}: row {n:,} has other keys than row 0 ({', '.join(odd)})."
+            )

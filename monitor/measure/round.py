@@ -1,0 +1,201 @@
+"""One timed execution of one case: the only place where work runs against a clock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from monitor.canary import tables
+from monitor.canary.connection import Session, translated
+from monitor.canary.counters import Activity, Snapshot, StatementCounters, Work, activity
+from monitor.errors import BudgetExceeded, RoundTimeout, RowsMissing, TargetError
+from monitor.measure.binding import Bound, Rows, make_batches
+from monitor.measure.clocks import RoundClock, collector_held_off, late_batch_ratio
+from monitor.measure.disturbance import (
+    HostActivity,
+    disturbances,
+    host_activity,
+    other_sessions,
+    pressure_ratio,
+    steal_ratio,
+)
+from monitor.model import Case, Destination, Limits, Sample
+
+#: Seconds beyond a round's deadline after which we stop waiting for the server to end it.
+GRACE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What rounds need: the session, the bound shapes' oids, the counters if any, the limits."""
+
+    session: Session
+    limits: Limits
+    counters: StatementCounters | None
+    oids: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """A sample, and the WAL positions between which it was taken."""
+
+    sample: Sample
+    wal_before: int
+    wal_after: int
+    redo_positions: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """Everything that is compared between the two ends of a round."""
+
+    statements: Snapshot | None
+    server: Activity
+    host: HostActivity
+
+
+async def measure_round(
+    bench: Bench, case: Case, bound: Bound, number: int, round_trip_seconds: float
+) -> Round:
+    """Empty the table, insert the case's rows against the clocks, verify and account for them.
+
+    Raises TargetError: RoundTimeout, RowsMissing, BudgetExceeded, ServerError, TargetUnavailable.
+    """
+    name = bound.table.name
+    await tables.empty(bench.session, name)
+    batches = make_batches(case, bound, case.rows)
+    before = await _look(bench)
+    started_at = datetime.now(UTC)
+    clock = await insert_batches(bench, case, bound, batches)
+    after = await _look(bench)
+    await _verify(bench, name, case.rows)
+    work = await _work(bench, before, after, name)
+    sample = _sample(case, number, started_at, clock, work, before, after, round_trip_seconds)
+    return Round(
+        sample,
+        before.server.wal_position,
+        after.server.wal_position,
+        frozenset({before.server.redo_position, after.server.redo_position}),
+    )
+
+
+async def insert_batches(
+    bench: Bench, case: Case, bound: Bound, batches: Sequence[Rows]
+) -> RoundClock:
+    """Send the batches, in one transaction or in one each, and return what the clocks say."""
+    clock = RoundClock()
+    groups = [batches] if case.transaction == "round" else [[batch] for batch in batches]
+    driver, seconds = bench.session.driver, bench.limits.round_seconds
+    # Dropping the socket is the one thing that ends a wait on a dead network; cancelling does not.
+    deadline = asyncio.get_running_loop().call_later(seconds + GRACE_SECONDS, driver.terminate)
+    try:
+        with collector_held_off(), translated(bench.session.target):
+            for group in groups:
+                await _transaction(bench, case, bound, group, clock)
+    except TargetError as error:
+        if deadline.when() > asyncio.get_running_loop().time():
+            raise
+        raise RoundTimeout(f"no end within {seconds:g} s; connection given up") from error
+    finally:
+        deadline.cancel()
+    return clock
+
+
+async def _transaction(
+    bench: Bench, case: Case, bound: Bound, batches: Sequence[Rows], clock: RoundClock
+) -> None:
+    into = bound.destination(bench.session)
+    async with into.connection.begin() as transaction:
+        # Also opens the transaction: before a first statement, COPY through the driver would run
+        # outside it and survive a rollback.
+        milliseconds = int(bench.limits.round_seconds * 1000)
+        await into.connection.exec_driver_sql(f"SET LOCAL statement_timeout = {milliseconds}")
+        try:
+            await _insert(into, case, batches, clock)
+        except asyncio.CancelledError:
+            into.driver.terminate()  # a polite rollback could hang; the server ends the backend
+            raise
+        await transaction.commit()
+        clock.committed()
+
+
+async def _insert(
+    into: Destination, case: Case, batches: Sequence[Rows], clock: RoundClock
+) -> None:
+    insert, parameters = case.strategy.insert, case.parameters
+    clock.start()
+    for batch in batches:
+        await insert(into, batch, **parameters)
+        clock.batch_done()
+
+
+async def _look(bench: Bench) -> _Look:
+    statements = await bench.counters.snapshot() if bench.counters else None
+    return _Look(statements, await activity(bench.session, bench.oids), host_activity())
+
+
+async def _verify(bench: Bench, table: str, rows: int) -> None:
+    found = await tables.count_rows(bench.session, table)
+    if found != rows:
+        raise RowsMissing(f"table {table} holds {found:,} rows after {rows:,} were sent")
+    size = await tables.table_bytes(bench.session, table)
+    if size > bench.limits.table_bytes:
+        raise BudgetExceeded(
+            f"table {table} grew to {size:,} bytes; max_table_bytes is {bench.limits.table_bytes:,}"
+        )
+
+
+async def _work(bench: Bench, before: _Look, after: _Look, table: str) -> Work | None:
+    if bench.counters is None or before.statements is None or after.statements is None:
+        return None
+    return await bench.counters.work_between(before.statements, after.statements, table)
+
+
+def _sample(
+    case: Case,
+    number: int,
+    started_at: datetime,
+    clock: RoundClock,
+    work: Work | None,
+    before: _Look,
+    after: _Look,
+    round_trip_seconds: float,
+) -> Sample:
+    # No statement counted at all: the server does not count this kind (COPY without
+    # track_utility). Fewer rows than sent: an entry was evicted meanwhile, what is left is a part.
+    known = work if work is not None and work.calls > 0 else None
+    evicted = known is not None and known.rows != case.rows
+    steal = steal_ratio(before.host, after.host)
+    pressure = pressure_ratio(before.host, after.host, clock.insert_seconds)
+    return Sample(
+        round=number,
+        started_at=started_at,
+        rows=case.rows,
+        insert_seconds=clock.insert_seconds,
+        commit_seconds=clock.commit_seconds,
+        client_seconds=clock.client_seconds,
+        server_seconds=known.seconds if known else None,
+        rest_seconds=_rest(clock, known.seconds) if known else None,
+        calls=known.calls if known else None,
+        rows_per_call=known.rows / known.calls if known else None,
+        wal_bytes=known.wal_bytes if known else None,
+        wal_records=known.wal_records if known else None,
+        wal_fpi=known.wal_fpi if known else None,
+        blocks_hit=known.shared_blks_hit if known else None,
+        blocks_read=known.shared_blks_read if known else None,
+        blocks_dirtied=known.shared_blks_dirtied if known else None,
+        round_trip_seconds=round_trip_seconds,
+        late_batch_ratio=late_batch_ratio(clock.batch_seconds),
+        other_sessions=other_sessions(before.server, after.server),
+        steal_ratio=steal,
+        pressure_ratio=pressure,
+        disturbed=disturbances(
+            before.server, after.server, evicted=evicted, steal=steal, pressure=pressure
+        ),
+    )
+
+
+def _rest(clock: RoundClock, server_seconds: float) -> float:
+    return clock.insert_seconds - clock.commit_seconds - clock.client_seconds - server_seconds

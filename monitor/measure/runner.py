@@ -1,0 +1,267 @@
+"""A run: warm-up, then blocks that time every case once, in random order, between probes.
+
+A round that fails becomes a ``Failure`` and the run goes on; a run that cannot go on ends with what
+it has. Nothing but cancellation and our own bugs leaves ``Runner.run`` as an exception.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from time import monotonic
+from typing import cast
+from uuid import uuid4
+
+from monitor.canary import tables
+from monitor.canary.connection import Session, round_trips
+from monitor.canary.counters import activity, statement_counters, table_oids
+from monitor.canary.environment import read_environment
+from monitor.errors import BudgetExceeded, LockLost, RoundTimeout, TargetError, TargetUnavailable
+from monitor.measure.binding import bind, make_batches
+from monitor.measure.disturbance import checkpoint_started
+from monitor.measure.probes import measure_probes
+from monitor.measure.round import Bench, Round, insert_batches, measure_round
+from monitor.measure.summary import summarise
+from monitor.measure.wal import WalMeter, start_meter
+from monitor.model import (
+    Case,
+    CaseKey,
+    CaseResult,
+    Environment,
+    Failure,
+    FailureReason,
+    Limits,
+    Notice,
+    Plan,
+    Run,
+    RunOutcome,
+    Trigger,
+)
+
+#: Called with rounds done, rounds in all, and what comes next; for people who wait.
+Progress = Callable[[int, int, str], None]
+
+
+def no_progress(_done: int, _total: int, _next: str) -> None:
+    """For callers that show none."""
+
+
+@dataclass(slots=True)
+class _Record:
+    """What a run has gathered so far; turned into a frozen ``Run`` at its end."""
+
+    started_at: datetime
+    deadline: float
+    rounds: dict[CaseKey, list[Round]] = field(default_factory=lambda: defaultdict(list))
+    failures: dict[CaseKey, list[Failure]] = field(default_factory=lambda: defaultdict(list))
+    probes: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    redo_positions: set[int] = field(default_factory=set)
+    given_up: set[CaseKey] = field(default_factory=set)
+    environment: Environment | None = None
+    notices: list[Notice] = field(default_factory=list)
+    wal_bytes: int | None = None
+    lost_in: tuple[CaseKey, int] | None = None
+    failure: Failure | None = None
+
+
+class Runner:
+    """Executes a plan on sessions of one target; one per target and process.
+
+    ``progress`` hears of every round. What is kept between runs are mapped classes and whether the
+    process is warm.
+    """
+
+    def __init__(
+        self, plan: Plan, limits: Limits, schema: str, progress: Progress = no_progress
+    ) -> None:
+        self._plan = plan
+        self._limits = limits
+        self._binding = bind(plan, schema)
+        self._progress = progress
+        self._warm = False
+
+    async def run(self, session: Session, trigger: Trigger, wal_allowance: int) -> Run:
+        """Measure the plan; ``session`` must hold the lock and have passed the guard.
+
+        ``wal_allowance`` is what the run may still write, in bytes. Tables are empty afterwards.
+        """
+        run_id = uuid4()
+        record = _Record(datetime.now(UTC), monotonic() + self._limits.run_seconds)
+        try:
+            await self._measure(session, record, random.Random(run_id.int), wal_allowance)  # noqa: S311
+            await tables.empty_all(session)
+        except TargetError as error:
+            why = await _abort_reason(session, error)
+            record.failure = failure_of(why, *(record.lost_in or ()))
+        return self._finish(run_id.hex, session.target.name, trigger, record)
+
+    async def _measure(
+        self, session: Session, record: _Record, order: random.Random, wal_allowance: int
+    ) -> None:
+        await tables.prepare(session, self._binding.tables)
+        record.environment = await read_environment(session)
+        counters, notices = await statement_counters(session)
+        record.notices += notices
+        names = [table.name for table in self._binding.tables]
+        oids = list((await table_oids(session, names)).values())
+        bench = Bench(session, self._limits, counters, oids)
+        meter = await start_meter(session, counters, wal_allowance)
+        try:
+            await self._warm_up(bench, record)
+            for number in range(1, self._plan.rounds + 1):
+                await self._block(bench, record, order, number, meter)
+            record.redo_positions.add((await activity(session, oids)).redo_position)
+        finally:
+            if session.alive:
+                record.wal_bytes = await meter.written()
+
+    async def _warm_up(self, bench: Bench, record: _Record) -> None:
+        """A few rows of every case, and in a fresh process a whole round; both discarded."""
+        counts = {self._plan.warm_up_rows} if self._warm else {self._plan.warm_up_rows, 0}
+        for case in self._plan.cases:
+            bound = self._binding.shapes[case.shape.name]
+            self._progress(0, self._total, f"warming up {case.key}")
+            try:
+                for count in sorted(counts, key=lambda rows: rows or case.rows):
+                    await tables.empty(bench.session, bound.table.name)
+                    batches = make_batches(case, bound, min(count or case.rows, case.rows))
+                    await insert_batches(bench, case, bound, batches)
+                    await _refuse_large(bench, case, bound.table.name)
+                await tables.empty(bench.session, bound.table.name)
+            except TargetError as error:
+                self._note_failure(bench.session, record, case, 0, error)
+                record.given_up.add(case.key)
+        self._warm = True
+
+    async def _block(
+        self,
+        bench: Bench,
+        record: _Record,
+        order: random.Random,
+        number: int,
+        meter: WalMeter,
+    ) -> None:
+        round_trip = await self._probe(bench, record)
+        cases = [case for case in self._plan.cases if case.key not in record.given_up]
+        for case in order.sample(cases, len(cases)):
+            if monotonic() > record.deadline:
+                raise RoundTimeout(f"the run took longer than {self._limits.run_seconds:g} s")
+            self._progress(self._done(record), self._total, str(case.key))
+            await self._round(bench, record, case, number, round_trip)
+        await self._probe(bench, record)
+        self._progress(self._done(record), self._total, "probes")
+        await meter.refuse_excess()
+
+    async def _probe(self, bench: Bench, record: _Record) -> float:
+        probes = await measure_probes(bench.session)
+        for name, seconds in probes.items():
+            record.probes[name].append(seconds)
+        return probes["round_trip"]
+
+    async def _round(
+        self, bench: Bench, record: _Record, case: Case, number: int, round_trip: float
+    ) -> None:
+        bound = self._binding.shapes[case.shape.name]
+        try:
+            result = await measure_round(bench, case, bound, number, round_trip)
+        except TargetError as error:
+            self._note_failure(bench.session, record, case, number, error)
+        else:
+            record.rounds[case.key].append(result)
+            record.redo_positions |= result.redo_positions
+
+    def _note_failure(
+        self, session: Session, record: _Record, case: Case, number: int, error: TargetError
+    ) -> None:
+        """Record it and go on; where the session is gone, the lock is too, and the run ends."""
+        if not session.alive:
+            record.lost_in = (case.key, number)
+            raise error
+        failure = failure_of(error, case.key, number)
+        record.failures[case.key].append(failure)
+        if failure.reason == "budget":
+            record.given_up.add(case.key)
+
+    @property
+    def _total(self) -> int:
+        return len(self._plan.cases) * self._plan.rounds
+
+    def _done(self, record: _Record) -> int:
+        measured = sum(len(rounds) for rounds in record.rounds.values())
+        return measured + sum(len(failures) for failures in record.failures.values())
+
+    def _finish(self, run_id: str, target: str, trigger: Trigger, record: _Record) -> Run:
+        cases = tuple(self._case_result(case, record) for case in self._plan.cases)
+        return Run(
+            id=run_id,
+            target=target,
+            trigger=trigger,
+            started_at=record.started_at,
+            finished_at=max(record.started_at, datetime.now(UTC)),
+            outcome=_outcome(cases, record.failure),
+            environment=record.environment,
+            cases=cases,
+            probes={name: tuple(values) for name, values in record.probes.items()},
+            wal_bytes=record.wal_bytes,
+            failure=record.failure,
+            notices=tuple(record.notices),
+        )
+
+    def _case_result(self, case: Case, record: _Record) -> CaseResult:
+        samples = tuple(
+            _with_late_checkpoint(found, record.redo_positions) for found in record.rounds[case.key]
+        )
+        result = CaseResult(
+            case, tuple(s.sample for s in samples), tuple(record.failures[case.key])
+        )
+        return replace(result, summary=summarise(result.counted, self._plan.rounds))
+
+
+def _with_late_checkpoint(found: Round, redo_positions: set[int]) -> Round:
+    """Add a checkpoint that began in the round but became known only later."""
+    sample = found.sample
+    if "checkpoint" in sample.disturbed or not checkpoint_started(
+        found.wal_before, found.wal_after, redo_positions
+    ):
+        return found
+    return replace(found, sample=replace(sample, disturbed=("checkpoint", *sample.disturbed)))
+
+
+def _outcome(cases: tuple[CaseResult, ...], failure: Failure | None) -> RunOutcome:
+    if not any(case.samples for case in cases):
+        return "failed"
+    failed = failure is not None or any(case.failures for case in cases)
+    return "partial" if failed else "ok"
+
+
+async def _refuse_large(bench: Bench, case: Case, table: str) -> None:
+    """Raise BudgetExceeded if the case's rows would fill more than the limit allows."""
+    rows = await tables.count_rows(bench.session, table)
+    expected = await tables.expected_bytes(bench.session, table, case.rows) if rows else 0
+    if expected > bench.limits.table_bytes:
+        raise BudgetExceeded(
+            f"{case.rows:,} rows would take some {expected:,} bytes in table {table};"
+            f" max_table_bytes is {bench.limits.table_bytes:,}"
+        )
+
+
+async def _abort_reason(session: Session, error: TargetError) -> TargetError:
+    """Why the run ended early: of a lost session, whether the server is still there decides."""
+    if session.alive or isinstance(error, RoundTimeout):
+        return error
+    try:
+        await round_trips(session.target, count=1)
+    except TargetError as lost:
+        return TargetUnavailable(f"connection lost, and no new one: {lost}")
+    return LockLost(f"the session that held the lock was ended: {error}")
+
+
+def failure_of(
+    error: TargetError, case: CaseKey | None = None, number: int | None = None
+) -> Failure:
+    """The record of an error, now."""
+    reason = cast("FailureReason", error.reason)
+    return Failure(datetime.now(UTC), reason, str(error), case, number)

@@ -1,0 +1,118 @@
+"""When to measure: APScheduler, with every tick that does not lead to a run accounted for.
+
+APScheduler's own defaults would lose runs silently (a misfire grace of 1 s) and its first run comes
+an interval late; both are set here. Jitter is not used: it is added to the previous fire time and
+drifts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from apscheduler.events import (
+    EVENT_JOB_ERROR,
+    EVENT_JOB_MAX_INSTANCES,
+    EVENT_JOB_SUBMITTED,
+    JobEvent,
+)
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from monitor.model import SkipReason, Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """It is time to measure a target. Call ``done`` when the run has ended."""
+
+    target: str
+    trigger: Trigger
+    at: datetime
+    _ended: asyncio.Event = field(default_factory=asyncio.Event, repr=False, compare=False)
+
+    def done(self) -> None:
+        self._ended.set()
+
+    async def ended(self) -> None:
+        await self._ended.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """``count`` ticks of a target led to no run."""
+
+    target: str
+    reason: SkipReason
+    count: int = 1
+
+
+class Schedule:
+    """Ticks for targets at an interval in seconds, the first at once.
+
+    A target whose run is still going on when the next is due skips it ("overlapping"); ticks that
+    passed while the process stood still are run once and the others counted ("missed").
+    """
+
+    def __init__(self, targets: Iterable[str], interval: float) -> None:
+        self._interval = interval
+        self._events: asyncio.Queue[Tick | Skipped] = asyncio.Queue()
+        self._last_slot: dict[str, datetime] = {}
+        self._scheduler = AsyncIOScheduler(
+            timezone=UTC,
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+        )
+        self._scheduler.add_listener(
+            self._listen, EVENT_JOB_SUBMITTED | EVENT_JOB_MAX_INSTANCES | EVENT_JOB_ERROR
+        )
+        now = datetime.now(UTC)
+        for target in targets:
+            self._scheduler.add_job(
+                self._tick,
+                IntervalTrigger(seconds=interval, start_date=now, timezone=UTC),
+                args=[target],
+                id=target,
+                next_run_time=now,
+            )
+
+    def start(self) -> None:
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Issue no more ticks; whoever handles one drains it himself."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+    async def events(self) -> AsyncIterator[Tick | Skipped]:
+        """Ticks and skips as they come, for ever."""
+        while True:
+            yield await self._events.get()
+
+    def next_run_at(self, target: str) -> datetime | None:
+        """When the next run of a target is due."""
+        job = self._scheduler.get_job(target)
+        due: datetime | None = job.next_run_time if job else None
+        return due
+
+    async def _tick(self, target: str) -> None:
+        # The job lasts as long as the run, so that APScheduler itself sees overlaps.
+        tick = Tick(target, "scheduled", datetime.now(UTC))
+        self._events.put_nowait(tick)
+        await tick.ended()
+
+    def _listen(self, event: JobEvent) -> None:
+        if event.code == EVENT_JOB_ERROR:
+            return  # cancelled by stop(); a run's own errors never leave the run
+        slot = event.scheduled_run_times[-1]
+        self._count_missed(event.job_id, slot)
+        if event.code == EVENT_JOB_MAX_INSTANCES:
+            self._events.put_nowait(Skipped(event.job_id, "overlapping"))
+
+    def _count_missed(self, target: str, slot: datetime) -> None:
+        last = self._last_slot.get(target, slot)
+        missed = round((slot - last) / timedelta(seconds=self._interval)) - 1
+        if missed > 0:
+            self._events.put_nowait(Skipped(target, "missed", missed))
+        self._last_slot[target] = slot

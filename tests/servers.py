@@ -22,16 +22,13 @@ from urllib.parse import quote, urlencode
 
 import asyncpg
 
-from monitor.canary.binaries import (
-    Binaries,
+from monitor.canary.account import run_program, server_account
+from monitor.canary.binaries import Binaries, find_binaries, runnable
+from monitor.canary.places import (
     disown_recycled_pid,
-    find_binaries,
     last_log_line,
     postmaster,
     private_directory,
-    run_program,
-    runnable,
-    server_account,
 )
 from monitor.errors import EmbeddedServerError
 

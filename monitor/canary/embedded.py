@@ -30,21 +30,17 @@ from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlencode
 
-from monitor.canary.binaries import (
-    Binaries,
+from monitor.canary.account import run_program, server_account
+from monitor.canary.binaries import Binaries, find_binaries, first_runnable, matching_binaries
+from monitor.canary.places import (
     claim_directory,
     disown_recycled_pid,
     exclusive,
-    find_binaries,
-    first_runnable,
     last_log_line,
     lock,
     log_directory,
-    matching_binaries,
     open_unfollowed,
     postmaster,
-    run_program,
-    server_account,
     socket_directory,
 )
 from monitor.errors import EmbeddedServerError

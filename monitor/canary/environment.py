@@ -11,6 +11,8 @@ from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import asyncpg
+
 from monitor import __version__
 from monitor.canary import sql
 from monitor.canary.connection import Session, translated
@@ -24,7 +26,7 @@ async def read_environment(session: Session) -> Environment:
     with translated(session.target):
         driver = session.driver
         settings = await driver.fetch(sql.load("settings"))
-        definitions = await driver.fetch(sql.load("definitions"), session.target.schema)
+        definitions = await _definitions(session)
         server_version = await driver.fetchval(
             "SELECT pg_catalog.current_setting('server_version')"
         )
@@ -37,6 +39,14 @@ async def read_environment(session: Session) -> Environment:
         tables=tables,
         fingerprint=fingerprint(server_version, server, client_facts(), tables),
     )
+
+
+async def _definitions(session: Session) -> list[asyncpg.Record]:
+    # The server leaves out the schema of what the search path finds; pinned, the text is the same
+    # for every role.
+    async with session.driver.transaction(readonly=True):
+        await session.driver.execute("SET LOCAL search_path = pg_catalog")
+        return await session.driver.fetch(sql.load("definitions"), session.target.schema)
 
 
 def fingerprint(*parts: object) -> str:

@@ -18,7 +18,7 @@ from monitor.measure.runner import no_progress
 from monitor.model import Case, CaseResult, Run
 
 #: Columns that the table takes.
-_WIDTH = 88
+_WIDTH = 100
 
 
 def console() -> Console:
@@ -98,7 +98,7 @@ def _row(result: CaseResult) -> Iterator[str]:
     rate = summary.rows_per_second
     yield _case_name(result.case)
     yield f"{rate.median:,.0f}"
-    yield f"{_short(rate.low)} – {_short(rate.high)}"
+    yield f"{_short(rate.low)}–{_short(rate.high)}"
     yield _microseconds(summary.client_seconds_per_row)
     yield _microseconds(summary.server_seconds_per_row)
     yield _microseconds(summary.commit_seconds_per_row)

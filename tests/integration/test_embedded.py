@@ -23,9 +23,11 @@ from typing import Any
 import asyncpg
 import pytest
 
-from monitor.canary import binaries, embedded
-from monitor.canary.binaries import find_binaries, postmaster, private_directory, server_account
+from monitor.canary import binaries, embedded, places
+from monitor.canary.account import server_account
+from monitor.canary.binaries import find_binaries
 from monitor.canary.embedded import PrivateServer
+from monitor.canary.places import postmaster, private_directory
 from monitor.errors import EmbeddedServerError
 from tests.servers import Server, alive, available_versions, wait_until
 
@@ -404,7 +406,7 @@ def test_closed_data_directory_moves_the_server(
 ) -> None:
     closed = data_dir / "closed"
     closed.mkdir(mode=0o700)
-    monkeypatch.setattr(binaries, "STATE_ROOTS", (data_dir / "state",))
+    monkeypatch.setattr(places, "STATE_ROOTS", (data_dir / "state",))
     with caplog.at_level("INFO"), PrivateServer(closed / "data") as server:
         assert server.directory.parent == data_dir / "state"
         assert ask(server.dsn, "SELECT 1") == 1
@@ -479,7 +481,7 @@ def test_wait_for_other_processes_is_bounded(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (data_dir / "postgres").mkdir(mode=0o755)
-    (data_dir / "postgres" / binaries.MARKER).touch()
+    (data_dir / "postgres" / places.MARKER).touch()
     monkeypatch.setattr(embedded, "START_SECONDS", 0.2)
     with (data_dir / "postgres" / "start.lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,11 @@ from monitor.errors import PortInUse
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+
+#: Seconds after which a thread that computes lets a waiting one run. A request takes turns with a
+#: round some ten times; at Python's default of 5 ms it took up to 75 ms. Nobody waiting costs
+#: nothing.
+SWITCH_SECONDS = 0.001
 
 #: Seconds that the thread gets to end.
 STOP_SECONDS = 2.0
@@ -59,6 +65,8 @@ class WebServer:
         self._thread = threading.Thread(target=self._serve, name="web", daemon=True)
 
     def start(self) -> None:
+        """Begin to answer; a request need not wait long for a busy interpreter."""
+        sys.setswitchinterval(SWITCH_SECONDS)
         self._thread.start()
 
     def stop(self) -> None:

@@ -74,7 +74,7 @@ async def _server_insert(session: Session) -> float:
     table = qualified(session.target.schema, INSERT_TABLE)
     statement = (
         f"INSERT INTO {table} (n, payload)"  # noqa: S608
-        f" SELECT n, 'probe ' || n FROM generate_series(1, {_INSERT_ROWS}) AS n"
+        f" SELECT n, 'probe ' || n::text FROM generate_series(1, {_INSERT_ROWS}) AS n"
     )
     async with session.driver.transaction():
         started = perf_counter()

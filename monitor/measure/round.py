@@ -65,11 +65,12 @@ async def measure_round(
     """
     name = bound.table.name
     await tables.empty(bench.session, name)
-    batches = make_batches(case, bound, case.rows)
-    before = await _look(bench)
-    started_at = datetime.now(UTC)
-    clock = await insert_batches(bench, case, bound, batches)
-    after = await _look(bench)
+    with collector_held_off():
+        batches = make_batches(case, bound, case.rows)
+        before = await _look(bench)
+        started_at = datetime.now(UTC)
+        clock = await insert_batches(bench, case, bound, batches)
+        after = await _look(bench)
     await _verify(bench, name, case.rows)
     work = await _work(bench, before, after, name)
     sample = _sample(case, number, started_at, clock, work, before, after, round_trip_seconds)
@@ -91,7 +92,7 @@ async def insert_batches(
     # Dropping the socket is the one thing that ends a wait on a dead network; cancelling does not.
     deadline = asyncio.get_running_loop().call_later(seconds + GRACE_SECONDS, driver.terminate)
     try:
-        with collector_held_off(), translated(bench.session.target):
+        with translated(bench.session.target):
             for group in groups:
                 await _transaction(bench, case, bound, group, clock)
     except TargetError as error:

@@ -21,6 +21,7 @@ from monitor.canary.counters import activity, statement_counters, table_oids
 from monitor.canary.environment import read_environment
 from monitor.errors import BudgetExceeded, LockLost, RoundTimeout, TargetError, TargetUnavailable
 from monitor.measure.binding import bind, make_batches
+from monitor.measure.clocks import collector_held_off, exempt_from_collection
 from monitor.measure.disturbance import checkpoint_started
 from monitor.measure.probes import measure_probes
 from monitor.measure.round import Bench, Round, insert_batches, measure_round
@@ -120,6 +121,8 @@ class Runner:
 
     async def _warm_up(self, bench: Bench, record: _Record) -> None:
         """A few rows of every case, and in a fresh process a whole round; both discarded."""
+        if not self._warm:
+            exempt_from_collection()
         counts = {self._plan.warm_up_rows} if self._warm else {self._plan.warm_up_rows, 0}
         for case in self._plan.cases:
             bound = self._binding.shapes[case.shape.name]
@@ -127,8 +130,9 @@ class Runner:
             try:
                 for count in sorted(counts, key=lambda rows: rows or case.rows):
                     await tables.empty(bench.session, bound.table.name)
-                    batches = make_batches(case, bound, min(count or case.rows, case.rows))
-                    await insert_batches(bench, case, bound, batches)
+                    with collector_held_off():
+                        batches = make_batches(case, bound, min(count or case.rows, case.rows))
+                        await insert_batches(bench, case, bound, batches)
                     await _refuse_large(bench, case, bound.table.name)
                 await tables.empty(bench.session, bound.table.name)
             except TargetError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -100,7 +101,9 @@ class Schedule:
         # The job lasts as long as the run, so that APScheduler itself sees overlaps.
         tick = Tick(target, "scheduled", datetime.now(UTC))
         self._events.put_nowait(tick)
-        await tick.ended()
+        # stop() cancels jobs, and APScheduler would log that as an error.
+        with suppress(asyncio.CancelledError):
+            await tick.ended()
 
     def _listen(self, event: JobEvent) -> None:
         if event.code == EVENT_JOB_ERROR:

@@ -138,6 +138,10 @@ async def apply_bounds(driver: Driver) -> None:
     for name, value in BOUNDS.items():
         with suppress(asyncpg.InvalidParameterValueError, asyncpg.UndefinedObjectError):
             await driver.execute("SELECT pg_catalog.set_config($1, $2, false)", name, value)
+    # Nobody's functions shadow the server's; types of extensions are still found, for plug-ins.
+    path = await driver.fetchval("SELECT pg_catalog.current_setting('search_path')")
+    pinned = f"pg_catalog, {path}" if path else "pg_catalog"
+    await driver.execute("SELECT pg_catalog.set_config('search_path', $1, false)", pinned)
 
 
 def _keep_alive(driver: Driver) -> None:

@@ -35,6 +35,12 @@ async def admit(target: Target) -> Admission:
         async with _guard_connection(target) as driver:
             await refuse_transaction_pooler(driver, target)
             async with driver.transaction(readonly=True):
+                # LOCAL leaves no trace in a pooled backend. Nothing that others put on the search
+                # path is called, and a catalogue that somebody locked is not waited for for ever.
+                await driver.execute(
+                    "SET LOCAL search_path = pg_catalog; SET LOCAL lock_timeout = '5s';"
+                    " SET LOCAL statement_timeout = '30s'"
+                )
                 return await _admit(driver, target)
 
 
@@ -118,7 +124,7 @@ async def refuse_foreign_schema(
 
 async def _refuse_foreign_objects(driver: Driver, target: Target, oid: int, role: str) -> None:
     objects = await driver.fetch(sql.load("objects"), oid)
-    unmarked = [f"{row['kind']} {row['name']}" for row in objects if not is_marked(row["mark"])]
+    unmarked = [row["description"] for row in objects if not is_marked(row["mark"])]
     if unmarked:
         raise TargetRefused(
             f"schema {target.schema} holds what ingest-canary did not make: {_listed(unmarked)};"

@@ -180,7 +180,7 @@ async def count_rows(session: Session, name: str) -> int:
     """How many rows a table of ours holds."""
     table = qualified(session.target.schema, name)
     with translated(session.target):
-        count: int = await session.driver.fetchval(f"SELECT count(*) FROM {table}")  # noqa: S608
+        count: int = await session.driver.fetchval(f"SELECT count(*) FROM ONLY {table}")  # noqa: S608
     return count
 
 
@@ -200,7 +200,9 @@ async def remove_all(session: Session) -> Removal:
             names = await our_tables(driver, schema)
             for name in names:
                 await _lock_marked(driver, schema, name)
-                await driver.execute(f"DROP TABLE {qualified(schema, name)}")
+            if names:  # all at once: a foreign key may tie one to another
+                listed = ", ".join(qualified(schema, name) for name in names)
+                await driver.execute(f"DROP TABLE {listed}")
             role = await driver.fetchval("SELECT current_user::text")
             owned = found["owner"] == role
             if owned:

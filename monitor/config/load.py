@@ -32,6 +32,22 @@ TEST_PREFIX = f"{PREFIX}TEST_"
 
 Location = tuple[int | str, ...]
 
+#: Options of the command line that are not named like the setting they give.
+_OPTIONS: Mapping[Location, str] = {
+    ("log", "format"): "--log-format",
+    ("log", "level"): "--log-level",
+}
+
+#: What is said instead of pydantic's words for an error, by its type.
+_WORDS: Mapping[str, str] = {
+    "missing": "is required",
+    "too_short": "must not be empty",
+    "dict_type": "must be a table",
+    "model_type": "must be a table",
+    "byte_size": "is not a size; write for example 500MB or 2GiB",
+    "byte_size_unit": "is not a size; write for example 500MB or 2GiB",
+}
+
 
 def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
     """Merge all sources into settings.
@@ -51,7 +67,10 @@ def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -
     except ValidationError as error:
         raise ConfigurationError(_sentence(error.errors(include_input=False), origin)) from None
     except SettingsError as error:
-        raise ConfigurationError(f"environment: {_first_line(error)}.") from None
+        variable = _variable_with(getattr(error.__cause__, "doc", None))
+        raise ConfigurationError(
+            f"environment {variable}: not valid JSON, the form of lists and tables in variables."
+        ) from None
 
 
 def _layered(content: dict[str, Any]) -> type[Settings]:
@@ -94,7 +113,7 @@ class _Origin:
     def name(self, location: Location) -> str:
         dotted = ".".join(str(part) for part in location)
         if _holds(self._overrides, location):
-            return f"--{str(location[-1]).replace('_', '-')}"
+            return _OPTIONS.get(location, f"--{str(location[-1]).replace('_', '-')}")
         variable = PREFIX + "__".join(str(part) for part in location).upper()
         if variable in os.environ:
             return f"environment {variable}"
@@ -117,10 +136,19 @@ def _environment_sets(variable: str) -> bool:
 
 
 def _sentence(errors: list[ErrorDetails], origin: _Origin) -> str:
-    first, more = errors[0], len(errors) - 1
-    where = origin.name(first["loc"])
-    text = f"{where}: {_what(first)}"
-    return f"{text} (and {more} more)." if more else f"{text}."
+    first, *more = (error for error in errors if not _follows(error, errors))
+    text = f"{origin.name(first['loc'])}: {_what(first)}"
+    if more:
+        return f"{text} (and {len(more)} more)."
+    return text if text.endswith("?") else f"{text}."
+
+
+def _follows(error: ErrorDetails, errors: Sequence[ErrorDetails]) -> bool:
+    """Whether it is about a whole of which a part is wrong: a tuple short of a wrong item."""
+    depth = len(error["loc"])
+    return any(
+        len(other["loc"]) > depth and other["loc"][:depth] == error["loc"] for other in errors
+    )
 
 
 def _what(error: ErrorDetails) -> str:
@@ -129,7 +157,8 @@ def _what(error: ErrorDetails) -> str:
         return EXECUTEMANY_MODE
     if error["type"] == "extra_forbidden":
         return _unknown(key, _known_keys(error["loc"][:-1]), "setting")
-    return error["msg"].removeprefix("Value error, ")
+    text = error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    return _WORDS.get(error["type"], text)
 
 
 def _unknown(key: str, known: Sequence[str], kind: str) -> str:
@@ -158,12 +187,15 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
 def _reject_unknown_variables() -> None:
     known = [name.upper() for name in Settings.model_fields]
     for variable in sorted(os.environ):
-        if not variable.startswith(PREFIX) or variable.startswith((CONFIG_VARIABLE, TEST_PREFIX)):
+        if not variable.startswith(PREFIX) or variable.startswith(TEST_PREFIX):
+            continue
+        if variable == CONFIG_VARIABLE:
             continue
         key = variable.removeprefix(PREFIX).partition("__")[0]
         if key not in known:
             names = [PREFIX + name for name in known]
-            raise ConfigurationError(f"environment {variable}: {_unknown_variable(key, names)}.")
+            text = f"environment {variable}: {_unknown_variable(key, names)}"
+            raise ConfigurationError(text if text.endswith("?") else f"{text}.")
 
 
 def _unknown_variable(key: str, names: Sequence[str]) -> str:
@@ -172,5 +204,7 @@ def _unknown_variable(key: str, names: Sequence[str]) -> str:
     return _unknown(PREFIX + key, names, "variable")
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]
+def _variable_with(value: str | None) -> str:
+    """The variable that holds a value that could not be read; the value itself may be secret."""
+    names = (name for name, text in os.environ.items() if name.startswith(PREFIX) and text == value)
+    return next(names, f"{PREFIX}…")

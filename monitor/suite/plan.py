@@ -51,7 +51,7 @@ def _case(settings: CaseSettings, suite: SuiteSettings, catalog: Catalog) -> Cas
     shape_parameters = _parameters(shape, settings.shape_parameters)
     check_row(shape, shape_parameters)
     rows = settings.rows or suite.rows
-    if settings.batch_size and settings.batch_size > rows:
+    if settings.rows and settings.batch_size and settings.batch_size > rows:
         raise ConfigurationError(
             f"{strategy.name}: batch_size {settings.batch_size:,} is more than the case's"
             f" {rows:,} rows; lower it or raise rows."
@@ -62,7 +62,7 @@ def _case(settings: CaseSettings, suite: SuiteSettings, catalog: Catalog) -> Cas
         shape=shape,
         shape_parameters=shape_parameters,
         rows=rows,
-        batch_size=settings.batch_size or rows,
+        batch_size=min(settings.batch_size or rows, rows),
         transaction=settings.transaction,
         variant=_variant(settings, strategy, shape, suite.rows),
     )

@@ -1,5 +1,6 @@
 -- Objects outside our schema that depend on something in it: views and rules (through their
--- rewrite rule), foreign keys, inheriting tables, columns of our types, functions, policies.
+-- rewrite rule), foreign keys, inheriting tables, columns of our types, functions, policies. What is
+-- of a kind unknown here counts as foreign.
 WITH ours AS (
     SELECT 'pg_catalog.pg_class'::regclass AS classid, oid FROM pg_catalog.pg_class
     WHERE relnamespace = $1
@@ -10,9 +11,12 @@ WITH ours AS (
     FROM pg_catalog.pg_depend AS d
     JOIN ours AS o ON d.refclassid = o.classid AND d.refobjid = o.oid
     WHERE d.deptype IN ('n', 'a')
+      -- What is published is the guard's question of its own.
+      AND d.classid <> 'pg_catalog.pg_publication_rel'::regclass
 ), owners AS (
-    SELECT coalesce(r.ev_class, k.conrelid, a.adrelid, c.oid) AS relation, d.classid, d.objid,
-           d.objsubid, coalesce(p.pronamespace, t.typnamespace) AS namespace
+    SELECT coalesce(r.ev_class, k.conrelid, a.adrelid, g.tgrelid, y.polrelid, c.oid) AS relation,
+           d.classid, d.objid, d.objsubid,
+           coalesce(p.pronamespace, t.typnamespace) AS namespace
     FROM dependents AS d
     LEFT JOIN pg_catalog.pg_rewrite AS r
         ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND r.oid = d.objid
@@ -20,6 +24,10 @@ WITH ours AS (
         ON d.classid = 'pg_catalog.pg_constraint'::regclass AND k.oid = d.objid
     LEFT JOIN pg_catalog.pg_attrdef AS a
         ON d.classid = 'pg_catalog.pg_attrdef'::regclass AND a.oid = d.objid
+    LEFT JOIN pg_catalog.pg_trigger AS g
+        ON d.classid = 'pg_catalog.pg_trigger'::regclass AND g.oid = d.objid
+    LEFT JOIN pg_catalog.pg_policy AS y
+        ON d.classid = 'pg_catalog.pg_policy'::regclass AND y.oid = d.objid
     LEFT JOIN pg_catalog.pg_class AS c
         ON d.classid = 'pg_catalog.pg_class'::regclass AND c.oid = d.objid
     LEFT JOIN pg_catalog.pg_proc AS p
@@ -34,5 +42,5 @@ SELECT DISTINCT CASE WHEN o.relation IS NULL
                 END AS name
 FROM owners AS o
 LEFT JOIN pg_catalog.pg_class AS c ON c.oid = o.relation
-WHERE coalesce(c.relnamespace, o.namespace) <> $1
+WHERE coalesce(c.relnamespace, o.namespace) IS DISTINCT FROM $1
 ORDER BY 1

@@ -24,5 +24,5 @@ SELECT 'synchronous_standby_names',
        CASE setting WHEN '' THEN '' ELSE 'set' END
 FROM pg_catalog.pg_settings WHERE name = 'synchronous_standby_names'
 UNION ALL
-SELECT 'extension ' || extname, extversion FROM pg_catalog.pg_extension
+SELECT 'extension ' || extname::text, extversion FROM pg_catalog.pg_extension
 ORDER BY 1

@@ -39,7 +39,8 @@ _INVENTORY = """
 WITH theirs AS (
     SELECT oid FROM pg_namespace
     WHERE nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema')
-SELECT 'schema', n.oid, nspname::text, nspacl::text, nspowner, obj_description(n.oid, 'pg_namespace')
+SELECT 'schema', n.oid, nspname::text, nspacl::text, nspowner,
+       obj_description(n.oid, 'pg_namespace')
 FROM pg_namespace AS n JOIN theirs USING (oid)
 UNION ALL
 SELECT 'relation', c.oid, relname::text, concat_ws(' ', relkind, relfilenode, relacl), relowner,

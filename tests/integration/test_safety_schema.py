@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-import asyncpg
 import pytest
 
-import monitor
 from monitor.canary import tables
 from monitor.errors import ServerError, TargetRefused
 from monitor.model import Target
@@ -22,13 +19,11 @@ from tests.integration.helpers import (
     measured,
     refusal,
     remove_all,
-    run_once,
     unchanged,
     with_session,
 )
 
 ORDERS = f"{SCHEMA}.orders"
-SOURCES = Path(monitor.__file__).parent
 
 #: Somebody else's objects inside our schema, and how the refusal names them.
 INSIDE = {
@@ -292,23 +287,3 @@ def test_two_installations_share_a_schema(database: Database) -> None:
     measured(database.dsn, shapes=("orders_wide",), strategies=ALL_SIX)
     measured(database.dsn, shapes=("orders",), strategies=COPY)
     assert all_empty(database)
-
-
-def _code(path: Path) -> str:
-    """A source file without comments and docstrings, where words are only words."""
-    text = path.read_text()
-    if path.suffix == ".sql":
-        return re.sub(r"--.*", "", text)
-    return re.sub(r'"""(?:.|\n)*?"""|^\s*#.*$|(?<=\s)#(?!\{).*$', "", text, flags=re.MULTILINE)
-
-
-def test_nothing_in_the_sources_cascades() -> None:
-    for path in (*SOURCES.rglob("*.py"), *SOURCES.rglob("*.sql")):
-        assert not re.search(r"\bcascade\b", _code(path), re.IGNORECASE), path
-
-
-def test_one_module_alone_truncates_drops_and_locks() -> None:
-    statement = re.compile(r"\b(TRUNCATE (TABLE|ONLY)|DROP (TABLE|SCHEMA|INDEX)|LOCK TABLE)\b")
-    found = {p.relative_to(SOURCES) for p in SOURCES.rglob("*.py") if statement.search(_code(p))}
-    found |= {p.relative_to(SOURCES) for p in SOURCES.rglob("*.sql") if statement.search(_code(p))}
-    assert found == {Path("canary/tables.py")}

@@ -44,6 +44,8 @@ _WORDS: Mapping[str, str] = {
     "too_short": "must not be empty",
     "dict_type": "must be a table",
     "model_type": "must be a table",
+    "string_pattern_mismatch": "use lower-case letters, digits and _, a letter or _ first",
+    "int_parsing": "must be a whole number",
     "byte_size": "is not a size; write for example 500MB or 2GiB",
     "byte_size_unit": "is not a size; write for example 500MB or 2GiB",
 }

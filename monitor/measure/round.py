@@ -96,12 +96,19 @@ async def insert_batches(
             for group in groups:
                 await _transaction(bench, case, bound, group, clock)
     except TargetError as error:
+        if _cancelled():  # the dropped connection could not be rolled back, and said so instead
+            raise asyncio.CancelledError from error
         if deadline.when() > asyncio.get_running_loop().time():
             raise
         raise RoundTimeout(f"no end within {seconds:g} s; connection given up") from error
     finally:
         deadline.cancel()
     return clock
+
+
+def _cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _transaction(

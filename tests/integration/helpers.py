@@ -19,6 +19,7 @@ from monitor.measure.runner import Progress, Runner, no_progress
 from monitor.model import Limits, Plan, Run, Target
 from monitor.suite import catalog, plan
 from tests.conftest import Database
+from tests.servers import wait_until
 
 SCHEMA = "ingest_canary"
 COPY = ("asyncpg_copy",)
@@ -221,3 +222,24 @@ def row_trigger(database: Database, table: str, body: str) -> None:
         f" CREATE TRIGGER before_row BEFORE INSERT ON {table}"
         " FOR EACH ROW EXECUTE FUNCTION public.before_row();"
     )
+
+
+def gone(database: Database) -> None:
+    """Wait until nothing of ours is connected or locked any more; 3 s is the daemon's promise."""
+    wait_until(
+        lambda: not sessions_of_ours(database) and not locks_of_ours(database),
+        "our sessions and locks to go",
+        seconds=3,
+    )
+
+
+def at(rounds: int, act: Callable[[], object]) -> Progress:
+    """Progress that acts once: when so many rounds are done and the next one begins."""
+    acted: list[bool] = []
+
+    def progress(done: int, _total: int, what: str) -> None:
+        if done == rounds and " on " in what and not what.startswith("warming up") and not acted:
+            acted.append(True)
+            act()
+
+    return progress

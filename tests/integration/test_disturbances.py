@@ -72,11 +72,19 @@ def test_a_checkpoint_that_begins_in_a_round_excludes_it(database: Database) -> 
 
 
 def test_statistics_that_vanish_in_a_round_exclude_it(database: Database) -> None:
-    forget = (  # somebody else's doing, to our entries as well
-        "SELECT pg_stat_statements_reset(0,"
-        " (SELECT oid FROM pg_database WHERE datname = current_database()), 0)"
-    )
-    sample = disturbed_run(database, lambda: database.sql(forget), "core_executemany")
+    calls = "SELECT calls FROM pg_stat_statements WHERE toplevel AND query LIKE 'INSERT%orders%'"
+    calls += " AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"
+
+    def forget() -> None:
+        # Somebody else's doing, to our entries as well; once some of the round's are counted.
+        before = database.sql(calls)[0][0]
+        wait_until(lambda: database.sql(calls)[0][0] > before + 5, "some statements to end")
+        database.sql(
+            "SELECT pg_stat_statements_reset(0,"
+            " (SELECT oid FROM pg_database WHERE datname = current_database()), 0)"
+        )
+
+    sample = disturbed_run(database, forget, "core_executemany")
     assert "evicted" in sample.disturbed
     assert not sample.clean
 
@@ -110,7 +118,7 @@ def test_autovacuum_on_our_table_excludes_the_round(pg_bin: Path, server_root: P
         )
         slow_rows(database, f"{SCHEMA}.orders", 0.04)
         case = CaseSettings(strategy="asyncpg_copy", batch_size=5, transaction="batch")
-        suite = SuiteSettings(rows=200, rounds=1, cases=(case,))
+        suite = SuiteSettings(rows=80, rounds=1, cases=(case,))
         run = run_once(database.dsn, Runner(plan.resolve(suite, catalog.load()), LIMITS, SCHEMA))
         assert "autovacuum" in only_sample(run).disturbed
     server.remove()

@@ -6,69 +6,38 @@ Connection lost is lock lost is work lost.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from monitor.canary import connection, tables
 from monitor.canary.lock import lock_key
 from monitor.errors import LockHeld
-from monitor.measure.attempt import leave_clean
-from monitor.measure.runner import Progress
 from monitor.model import Run
 from tests.conftest import Database
 from tests.integration.helpers import (
     ALL_SIX,
     SCHEMA,
     all_empty,
-    bystander,
-    count,
+    gone,
     locked_session,
     locks_of_ours,
     make_runner,
     measure,
     measured,
-    remove_all,
     run_once,
-    sessions_of_ours,
     slow_rows,
     target_of,
-    with_session,
 )
-from tests.servers import Server, wait_until
+from tests.servers import wait_until
 
 ORDERS = f"{SCHEMA}.orders"
 _LOCK_BACKEND = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted"
-_TERMINATE = (
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-    " WHERE application_name = 'ingest-canary' AND datname = current_database()"
-)
-
-
-def at(count_: int, act: object) -> Progress:
-    """Progress that acts once: when so many rounds are done and the next one begins."""
-    acted: list[bool] = []
-
-    def progress(done: int, _total: int, what: str) -> None:
-        if done == count_ and not what.startswith("warming up") and not acted:
-            acted.append(True)
-            act()  # type: ignore[operator]
-
-    return progress
-
-
-def gone(database: Database) -> None:
-    """Wait until nothing of ours is connected or locked any more; 3 s is the daemon's promise."""
-    wait_until(
-        lambda: not sessions_of_ours(database) and not locks_of_ours(database),
-        "our sessions and locks to go",
-        seconds=3,
-    )
 
 
 @contextmanager
@@ -92,16 +61,17 @@ def inserting(database: Database) -> list[tuple[int]]:
     )
 
 
-async def _together(*runs: object) -> list[Run]:
-    return list(await asyncio.gather(*runs))  # type: ignore[call-overload]
+def together(*runs: Coroutine[object, object, Run]) -> list[Run]:
+    async def go() -> list[Run]:
+        return list(await asyncio.gather(*runs))
+
+    return asyncio.run(go())
 
 
 def test_two_runs_at_once_take_turns(database: Database) -> None:
-    first, second = asyncio.run(
-        _together(
-            measure(database.dsn, wait_seconds=30, strategies=ALL_SIX, rounds=2),
-            measure(database.dsn, wait_seconds=30, strategies=ALL_SIX, rounds=2),
-        )
+    first, second = together(
+        measure(database.dsn, wait_seconds=30, strategies=ALL_SIX, rounds=2),
+        measure(database.dsn, wait_seconds=30, strategies=ALL_SIX, rounds=2),
     )
     assert (first.outcome, second.outcome) == ("ok", "ok")
     # Had they interleaved, one would have found the other's rows, or missed its own.
@@ -123,10 +93,9 @@ def test_only_the_holder_of_the_lock_is_at_work_in_our_tables(database: Database
 
     runners = [make_runner(progress=look, rounds=2) for _ in range(2)]
     both = [measure(database.dsn, runner, wait_seconds=30) for runner in runners]
-    assert [run.outcome for run in asyncio.run(_together(*both))] == ["ok", "ok"]
+    assert [run.outcome for run in together(*both)] == ["ok", "ok"]
     assert len(set(seen)) == 2, "one backend for each run"
-    assert len(seen) == sum(1 for _ in seen)
-    changes = sum(one != other for one, other in zip(seen, seen[1:], strict=False))
+    changes = sum(one != other for one, other in itertools.pairwise(seen))
     assert changes == 1, "the second begins when the first has ended"
 
 
@@ -174,7 +143,6 @@ def test_no_run_begins_while_the_insert_of_a_killed_process_goes_on(
         with pytest.raises(LockHeld, match=f"backend {backend},"):
             run_once(database.dsn)
         assert inserting(database) == [(backend,)]
-        database.sql(f"DROP FUNCTION public.before_row CASCADE") if False else None
         run = asyncio.run(next_run(database))
     assert run.outcome == "ok"
     assert all_empty(database)
@@ -195,115 +163,6 @@ def test_the_next_run_cleans_what_a_crash_left(database: Database) -> None:
     database.sql(f"INSERT INTO {ORDERS} SELECT n, n, 1, 'x' FROM generate_series(1, 1000) AS n")
     measured(database.dsn, strategies=["asyncpg_copy"], shapes=["orders_wide"])
     assert all_empty(database)
-
-
-@pytest.mark.parametrize("strategy", ALL_SIX)
-def test_a_backend_terminated_in_mid_run_ends_the_run_as_lock_lost(
-    database: Database, strategy: str
-) -> None:
-    measured(database.dsn)
-    end = at(1, lambda: database.sql(_TERMINATE))
-    run = run_once(database.dsn, make_runner(progress=end, rounds=3, strategies=[strategy]))
-    assert run.outcome == "partial"
-    assert run.failure is not None
-    assert run.failure.reason == "lock_lost"
-    assert run.failure.case == run.cases[0].case.key
-    assert run.failure.round == 2
-    gone(database)
-    measured(database.dsn)
-
-
-@pytest.mark.parametrize("strategy", ALL_SIX)
-def test_a_backend_terminated_in_mid_insert_ends_the_run_as_lock_lost(
-    database: Database, strategy: str
-) -> None:
-    measured(database.dsn)
-    slow_rows(database, ORDERS, 0.002)
-
-    async def go() -> Run:
-        task = asyncio.create_task(measure(database.dsn, rows=1000, strategies=[strategy]))
-        await until_inserting(database)
-        await asyncio.to_thread(database.sql, _TERMINATE)
-        return await task
-
-    run = asyncio.run(go())
-    assert run.outcome == "failed"
-    assert run.failure is not None
-    assert (run.failure.reason, run.failure.case) == ("lock_lost", run.cases[0].case.key)
-    gone(database)
-
-
-async def until_inserting(database: Database) -> None:
-    await asyncio.to_thread(
-        wait_until,
-        lambda: database.sql(
-            "SELECT FROM pg_stat_activity WHERE state = 'active' AND application_name ="
-            " 'ingest-canary' AND wait_event = 'PgSleep' AND datname = current_database()"
-        ),
-        "a row of ours to be on its way",
-    )
-
-
-@pytest.mark.parametrize("strategy", ALL_SIX)
-def test_a_cancelled_run_leaves_neither_rows_nor_lock_nor_session(
-    database: Database, strategy: str
-) -> None:
-    measured(database.dsn)
-    slow_rows(database, ORDERS, 0.002)
-
-    async def go() -> None:
-        task = asyncio.create_task(measure(database.dsn, rows=2000, strategies=[strategy]))
-        await until_inserting(database)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await asyncio.wait_for(task, 5)
-
-    asyncio.run(go())
-    gone(database)
-    assert all_empty(database)
-
-
-def test_a_server_that_stops_in_mid_run_is_unavailable(pg_bin: Path, server_root: Path) -> None:
-    with Server(pg_bin, server_root / "stopping") as server:
-        server.sql("CREATE EXTENSION pg_stat_statements")
-        stop = at(1, lambda: server.stop("immediate"))
-        run = run_once(server.dsn(), make_runner(progress=stop, rounds=3))
-        assert run.outcome == "partial"
-        assert run.failure is not None
-        assert (run.failure.reason, run.failure.round) == ("unavailable", 2)
-        server.start()
-        measured(server.dsn())
-
-
-def test_a_server_that_crashes_and_recovers_in_mid_run_loses_the_lock_not_the_truth(
-    pg_bin: Path, server_root: Path
-) -> None:
-    with Server(pg_bin, server_root / "crashing") as server:
-
-        def crash() -> None:
-            server.kill()
-            server.start()
-
-        run = run_once(server.dsn(), make_runner(progress=at(1, crash), rounds=3))
-        assert run.failure is not None
-        assert run.failure.reason == "lock_lost"
-        assert len(run.cases[0].samples) == 1
-        measured(server.dsn())
-
-
-def test_a_lost_session_is_never_replaced_behind_our_back(database: Database) -> None:
-    """SQLAlchemy would open a new connection, without lock and bounds, if it were asked to."""
-    measured(database.dsn)
-
-    async def go() -> None:
-        async with locked_session(target_of(database.dsn)) as session:
-            await asyncio.to_thread(database.sql, _TERMINATE)
-            with pytest.raises(Exception, match="terminat|closed|lost"):
-                await tables.empty(session, "orders")
-            assert not session.alive
-
-    asyncio.run(go())
-    gone(database)
 
 
 def test_locks_are_neither_leaked_nor_stacked(database: Database) -> None:

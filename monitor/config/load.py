@@ -140,8 +140,10 @@ def _environment_sets(variable: str) -> bool:
 def _sentence(errors: list[ErrorDetails], origin: _Origin) -> str:
     first, *more = (error for error in errors if not _follows(error, errors))
     text = f"{origin.name(first['loc'])}: {_what(first)}"
-    if more:
-        return f"{text} (and {len(more)} more)."
+    return _ended(f"{text} (and {len(more)} more)" if more else text)
+
+
+def _ended(text: str) -> str:
     return text if text.endswith("?") else f"{text}."
 
 
@@ -189,15 +191,14 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
 def _reject_unknown_variables() -> None:
     known = [name.upper() for name in Settings.model_fields]
     for variable in sorted(os.environ):
-        if not variable.startswith(PREFIX) or variable.startswith(TEST_PREFIX):
-            continue
-        if variable == CONFIG_VARIABLE:
+        ours = variable.startswith(PREFIX) and not variable.startswith(TEST_PREFIX)
+        if not ours or variable == CONFIG_VARIABLE:
             continue
         key = variable.removeprefix(PREFIX).partition("__")[0]
         if key not in known:
             names = [PREFIX + name for name in known]
-            text = f"environment {variable}: {_unknown_variable(key, names)}"
-            raise ConfigurationError(text if text.endswith("?") else f"{text}.")
+            what = _unknown_variable(key, names)
+            raise ConfigurationError(_ended(f"environment {variable}: {what}"))
 
 
 def _unknown_variable(key: str, names: Sequence[str]) -> str:

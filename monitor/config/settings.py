@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import platformdirs
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ByteSize,
@@ -24,22 +25,44 @@ from monitor.config.dsn import check_dsn
 from monitor.model import Limits, Target, Transaction, Value
 
 PREFIX = "INGEST_CANARY_"
+_DURATIONS = "write for example 30s, 10min or 1h"
 _UNITS = {"ms": 0.001, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+_SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 
 
 def parse_duration(value: object) -> object:
     """Seconds from a number or from text such as ``30s``, ``10min``, ``1h``; else unchanged."""
+    if isinstance(value, bool):
+        raise ValueError(f"{str(value).lower()} is not a duration; {_DURATIONS}")
     if not isinstance(value, str):
         return value
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", value.lower())
     if match is None or match[2] not in {"", *_UNITS}:
-        raise ValueError(f"'{value}' is not a duration; write for example 30s, 10min or 1h")
+        raise ValueError(f"'{value}' is not a duration; {_DURATIONS}")
     return float(match[1]) * _UNITS.get(match[2], 1)
 
 
 Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, allow_inf_nan=False)]
 PositiveInt = Annotated[int, Field(gt=0)]
+
+
+def _scalar(value: object) -> object:
+    if not isinstance(value, int | float | str | bool):
+        raise ValueError("must be a number, a text, true or false")
+    return value
+
+
+def _schema_name(name: str) -> str:
+    if not _SCHEMA_NAME.fullmatch(name):
+        raise ValueError(
+            f"'{name}' cannot be the schema: use lower-case letters, digits and _, a letter or _"
+            " first, at most 63"
+        )
+    return name
+
+
+Parameter = Annotated[Value, BeforeValidator(_scalar)]
 
 
 class _Section(BaseModel):
@@ -56,7 +79,7 @@ class TargetSettings(_Section):
     dsn_file is given. Secret as a whole."""
     dsn_file: Path | None = None
     """File that holds the DSN, for mounted secrets; read at start."""
-    schema_name: Annotated[str, Field(alias="schema", pattern=r"^[a-z_][a-z0-9_]{0,62}$")] = (
+    schema_name: Annotated[str, Field(alias="schema"), AfterValidator(_schema_name)] = (
         "ingest_canary"
     )
     """The one schema that everything lives in; created by us or by the SQL of `role-sql`."""
@@ -93,11 +116,11 @@ class CaseSettings(_Section):
 
     strategy: str
     """Name of a strategy of the catalogue."""
-    parameters: dict[str, Value] = {}
+    parameters: dict[str, Parameter] = {}
     """The strategy's own parameters, such as page_size."""
     shape: str = "orders"
     """Name of a shape of the catalogue."""
-    shape_parameters: dict[str, Value] = {}
+    shape_parameters: dict[str, Parameter] = {}
     """The shape's own parameters, such as customers or width."""
     rows: PositiveInt | None = None
     """Rows per round; default: the suite's."""

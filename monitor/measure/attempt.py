@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -34,9 +35,10 @@ async def attempt(
     """
     started_at = datetime.now(UTC)
     try:
-        await admit(canary.target)
+        admission = await admit(canary.target)
         async with canary.session() as session, exclusive(session, wait_seconds):
-            return await runner.run(session, trigger, wal_allowance)
+            run = await runner.run(session, trigger, wal_allowance)
+        return replace(run, notices=admission.notices + run.notices)
     except LockHeld:
         raise
     except asyncio.CancelledError:

@@ -9,13 +9,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import get_args
 
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from monitor import model
 from monitor.export.metrics import CASE_LABELS, PREFIX, TABLE, render
 from monitor.export.snapshot import Snapshot, TargetTally
 from tests.builders import AT, environment, run, usual_run
+from tests.conftest import missing
 
 GOLDEN = Path(__file__).parent / "golden" / "metrics.txt"
 
@@ -156,7 +156,7 @@ def test_hostile_label_values_are_escaped() -> None:
 def test_promtool_finds_nothing_to_complain_about() -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
-        pytest.skip("promtool is not installed (apt-get install prometheus)")
+        missing("promtool is not installed (apt-get install prometheus)")
     done = subprocess.run(
         [promtool, "check", "metrics"], input=text_of(tally()), capture_output=True, text=True
     )

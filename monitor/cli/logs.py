@@ -47,7 +47,9 @@ class _Masking(logging.Formatter):
     def __init__(self, inner: logging.Formatter, secrets: Sequence[str]) -> None:
         super().__init__()
         self._inner = inner
-        self._secrets = secrets
+        # JSON writes some characters otherwise; a secret may be part of another.
+        escaped = {json.dumps(secret, ensure_ascii=False)[1:-1] for secret in secrets}
+        self._secrets = sorted({*secrets, *escaped}, key=len, reverse=True)
 
     def format(self, record: logging.LogRecord) -> str:
         line = self._inner.format(record)

@@ -34,9 +34,9 @@ def run_as_json(run: Run) -> dict[str, Any]:
     }
 
 
-def _environment(environment: Environment | None) -> dict[str, Any]:
+def _environment(environment: Environment | None) -> dict[str, Any] | None:
     if environment is None:
-        return {}
+        return None
     return {
         "fingerprint": environment.fingerprint,
         "server_version": environment.server_version,

@@ -44,7 +44,7 @@ _WORDS: Mapping[str, str] = {
     "too_short": "must not be empty",
     "dict_type": "must be a table",
     "model_type": "must be a table",
-    "string_pattern_mismatch": "use lower-case letters, digits and _, a letter or _ first",
+    "tuple_type": "must be a list",
     "int_parsing": "must be a whole number",
     "byte_size": "is not a size; write for example 500MB or 2GiB",
     "byte_size_unit": "is not a size; write for example 500MB or 2GiB",
@@ -116,12 +116,21 @@ class _Origin:
         dotted = ".".join(str(part) for part in location)
         if _holds(self._overrides, location):
             return _OPTIONS.get(location, f"--{str(location[-1]).replace('_', '-')}")
-        variable = PREFIX + "__".join(str(part) for part in location).upper()
-        if variable in os.environ:
-            return f"environment {variable}"
+        variable = _variable(location)
+        for depth in range(len(location), 0, -1):
+            if (whole := _variable(location[:depth])) in os.environ:
+                return ": ".join((f"environment {whole}", *_joined(location[depth:])))
         if _holds(self._content, location[:1]):
             return f"{self._path}: {dotted}"
         return f"environment {variable}" if _environment_sets(variable) else dotted
+
+
+def _variable(location: Location) -> str:
+    return PREFIX + "__".join(str(part) for part in location).upper()
+
+
+def _joined(location: Location) -> tuple[str, ...]:
+    return (".".join(str(part) for part in location),) if location else ()
 
 
 def _holds(tree: Any, location: Location) -> bool:
@@ -165,11 +174,12 @@ def _what(error: ErrorDetails) -> str:
     return _WORDS.get(error["type"], text)
 
 
-def _unknown(key: str, known: Sequence[str], kind: str) -> str:
+def _unknown(key: str, known: Sequence[str], kind: str, prefix: str = "") -> str:
+    """The prefix is left out of the comparison: it would make every name alike."""
     nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     if nearest:
-        return f"unknown {kind}; did you mean '{nearest[0]}'?"
-    return f"unknown {kind}; known here: {', '.join(sorted(known))}"
+        return f"unknown {kind}; did you mean '{prefix}{nearest[0]}'?"
+    return f"unknown {kind}; known here: {', '.join(prefix + name for name in sorted(known))}"
 
 
 def _known_keys(location: Location) -> list[str]:
@@ -196,15 +206,14 @@ def _reject_unknown_variables() -> None:
             continue
         key = variable.removeprefix(PREFIX).partition("__")[0]
         if key not in known:
-            names = [PREFIX + name for name in known]
-            what = _unknown_variable(key, names)
+            what = _unknown_variable(key, [*known, CONFIG_VARIABLE.removeprefix(PREFIX)])
             raise ConfigurationError(_ended(f"environment {variable}: {what}"))
 
 
 def _unknown_variable(key: str, names: Sequence[str]) -> str:
     if key == "EXECUTEMANY_MODE":
         return EXECUTEMANY_MODE
-    return _unknown(PREFIX + key, names, "variable")
+    return _unknown(key, names, "variable", PREFIX)
 
 
 def _variable_with(value: str | None) -> str:

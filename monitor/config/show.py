@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -29,16 +30,20 @@ def _table(values: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
     tables = {key: value for key, value in values.items() if isinstance(value, Mapping)}
     for key, value in values.items():
         if key not in tables:
-            yield f"{key} = {_literal(value)}"
+            yield f"{_key(key)} = {_literal(value)}"
     for key, value in tables.items():
         yield from ("", f"[{'.'.join((*path, key))}]")
         yield from _table(value, (*path, key))
 
 
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _literal(name)
+
+
 def _literal(value: Any) -> str:
     if isinstance(value, Mapping):
-        inner = ", ".join(f"{key} = {_literal(item)}" for key, item in value.items() if item != {})
-        return f"{{ {inner} }}"
+        items = [f"{_key(key)} = {_literal(item)}" for key, item in value.items() if item != {}]
+        return f"{{ {', '.join(items)} }}"
     if isinstance(value, list | tuple):
         items = [_literal(item) for item in value]
         if any(isinstance(item, Mapping) for item in value):

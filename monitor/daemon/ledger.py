@@ -9,7 +9,7 @@ import json
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class WalLedger:
             if self._path.exists() and self._path.stat().st_size > _MAX_BYTES:
                 self._rewrite(entry.at)
             with self._path.open("a") as file:
-                file.write(_line(entry))
+                file.write("\n" + _line(entry))  # never joined to a line that was cut short
         except OSError as error:
             log.warning("WAL ledger %s cannot be written: %s", self._path, error.strerror)
             self._unwritten.append(entry)
@@ -65,13 +65,13 @@ class WalLedger:
 
     def _read(self) -> Iterator[Entry]:
         try:
-            lines = self._path.read_text().splitlines()
+            lines = self._path.read_text(errors="replace").splitlines()
         except OSError:
             return
         for line in lines:
             try:
                 fields = json.loads(line)
-                at = datetime.fromisoformat(fields["at"])
+                at = datetime.fromisoformat(fields["at"]).astimezone(UTC)
                 yield Entry(at, str(fields["target"]), int(fields["wal_bytes"]))
             except (ValueError, KeyError, TypeError):
                 continue  # a line cut short by a full disk or a kill

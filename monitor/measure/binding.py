@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import MetaData, Table
 from sqlalchemy.orm import registry
-from sqlalchemy.sql.schema import CallableColumnDefault
+from sqlalchemy.sql.schema import CallableColumnDefault, ScalarElementColumnDefault
 
 from monitor.canary.connection import Session
 from monitor.canary.tables import metadata_for
@@ -17,6 +17,8 @@ from monitor.measure.probes import probe_tables
 from monitor.model import Case, Destination, Plan, Shape
 
 Rows = Sequence[Any]
+
+_ClientDefault = CallableColumnDefault | ScalarElementColumnDefault
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +59,19 @@ def _bind_shape(shape: Shape, plan: Plan, metadata: MetaData) -> Bound:
     parameters = next(c.shape_parameters for c in plan.cases if c.shape.name == shape.name)
     given = tuple(shape.row(0, **parameters))
     defaults = {
-        column.name: _caller(column.default.arg)
+        column.name: _filler(column.default)
         for column in table.columns
-        if isinstance(column.default, CallableColumnDefault) and column.name not in given
+        if isinstance(column.default, _ClientDefault) and column.name not in given
     }
     return Bound(table, entity, given + tuple(defaults), defaults)
 
 
-def _caller(default: Callable[[Any], Any]) -> Callable[[], Any]:
+def _filler(default: _ClientDefault) -> Callable[[], Any]:
     """SQLAlchemy wraps a plain function so that it takes a context; there is none here."""
-    return lambda: default(None)
+    if isinstance(default, CallableColumnDefault):
+        function: Callable[[Any], Any] = default.arg
+        return lambda: function(None)
+    return lambda: default.arg
 
 
 def make_batches(case: Case, bound: Bound, count: int) -> list[Rows]:

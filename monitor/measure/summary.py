@@ -38,7 +38,8 @@ def summarise(samples: Sequence[Sample], planned_rounds: int) -> CaseSummary | N
         return None
     rates = [sample.rows_per_second for sample in samples]
     judged = len(samples) >= MIN_VALID_SHARE * planned_rounds
-    fewest = min(samples, key=lambda sample: sample.wal_fpi or 0)
+    known = [sample for sample in samples if sample.wal_bytes is not None]
+    fewest = min(known or samples, key=lambda sample: sample.wal_fpi or 0)
     return CaseSummary(
         rows_per_second=median_interval(rates),
         rows_per_second_fast=max(rates) if judged else None,

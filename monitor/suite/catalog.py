@@ -77,7 +77,7 @@ def _entry_point_values(group: str) -> list[tuple[str, object]]:
         try:
             values.append((origin, point.load()))
         except Exception as error:
-            raise ConfigurationError(f"{origin} cannot be loaded: {_brief(error)}") from error
+            raise ConfigurationError(f"{origin} cannot be loaded: {_brief(error)}.") from error
     return values
 
 
@@ -85,13 +85,18 @@ def _import_file(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"ingest_canary_plugin_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise ConfigurationError(f"plug-in {path}: not a Python file (name it *.py).")
+    if not path.is_file():
+        raise ConfigurationError(f"plug-in {path}: there is no such file.")
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"plug-in {path}: {error}") from error
     except Exception as error:
-        raise ConfigurationError(f"plug-in {path} cannot be loaded: {_brief(error)}") from error
+        raise ConfigurationError(f"plug-in {path} cannot be loaded: {_brief(error)}.") from error
     return module
 
 
 def _brief(error: Exception) -> str:
+    """Kind and first line of an error that is not ours."""
     return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"

@@ -118,8 +118,11 @@ def check_row(shape: Shape, parameters: Mapping[str, Value]) -> None:
 
     The server would answer a wrong key with a syntax error, SQLAlchemy with a traceback.
     """
-    table = shape.build(MetaData())
-    keys = set(shape.row(0, **parameters))
+    try:
+        table, keys = shape.build(MetaData()), set(shape.row(0, **parameters))
+    except Exception as error:
+        kind = type(error).__name__
+        raise ConfigurationError(f"shape {shape.name} cannot be used: {kind}: {error}.") from error
     known = {column.name for column in table.columns}
     unknown = sorted(keys - known)
     if unknown:

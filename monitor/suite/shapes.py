@@ -6,7 +6,6 @@ and work counters of equal rounds are equal.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from decimal import Decimal
 from hashlib import shake_128
@@ -17,6 +16,7 @@ from sqlalchemy import Column, Integer, MetaData, Numeric, String, Table, Text
 from sqlalchemy.sql import quoted_name
 
 from monitor.model import Shape
+from monitor.suite.parameters import label_of, parameters_of
 
 RowFunction = Callable[..., dict[str, Any]]
 
@@ -28,17 +28,12 @@ def shape(*, table: Callable[[MetaData], Table]) -> Callable[[RowFunction], Shap
     """
 
     def decorate(function: RowFunction) -> Shape:
-        signature = inspect.signature(function)
         return Shape(
             name=function.__name__,
-            label=(inspect.getdoc(function) or function.__name__).splitlines()[0],
+            label=label_of(function),
             build=table,
             row=function,
-            parameters={
-                name: parameter.default
-                for name, parameter in signature.parameters.items()
-                if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-            },
+            parameters=parameters_of(function),
         )
 
     return decorate

@@ -8,7 +8,6 @@ statement, arrays, COPY's binary stream), and what comes back (nothing, or the n
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from monitor.model import Destination, InsertFunction, RowForm, Strategy
+from monitor.suite.parameters import label_of, parameters_of
 
 Dicts = Sequence[Mapping[str, Any]]
 Tuples = Sequence[tuple[Any, ...]]
@@ -31,17 +31,12 @@ def strategy(*, rows: RowForm) -> Callable[[InsertFunction], Strategy]:
     """
 
     def decorate(function: InsertFunction) -> Strategy:
-        signature = inspect.signature(function)
         return Strategy(
             name=function.__name__,
-            label=(inspect.getdoc(function) or function.__name__).splitlines()[0],
+            label=label_of(function),
             row_form=rows,
             insert=function,
-            parameters={
-                name: parameter.default
-                for name, parameter in signature.parameters.items()
-                if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-            },
+            parameters=parameters_of(function),
         )
 
     return decorate

@@ -1,0 +1,302 @@
+"""Safety contract 5: time, space and WAL are bounded; what fails is said, and the rest goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from monitor.canary import guard
+from monitor.canary.connection import BOUNDS
+from monitor.measure import round as round_module
+from monitor.measure import runner as runner_module
+from monitor.model import Failure, Run
+from tests.conftest import Database
+from tests.integration.helpers import (
+    ALL_SIX,
+    LIMITS,
+    SCHEMA,
+    all_empty,
+    at,
+    bystander,
+    gone,
+    locked_session,
+    make_runner,
+    measure,
+    measured,
+    row_trigger,
+    run_once,
+    slow_rows,
+    target_of,
+)
+
+ORDERS = f"{SCHEMA}.orders"
+WIDE = f"{SCHEMA}.orders_wide"
+BOTH = ("orders", "orders_wide")
+
+
+def failures_by_shape(run: Run) -> dict[str, set[str]]:
+    """Reasons of the failures by the shape that they happened on."""
+    found: dict[str, set[str]] = {}
+    for case in run.cases:
+        found.setdefault(case.case.shape.name, set()).update(f.reason for f in case.failures)
+    return found
+
+
+def only_orders_fail(run: Run, reason: str) -> list[Failure]:
+    """The failures, all on ``orders`` and for this reason, while ``orders_wide`` was measured."""
+    assert run.failure is None
+    assert run.outcome == "partial"
+    assert failures_by_shape(run) == {"orders": {reason}, "orders_wide": set()}
+    assert all(case.samples for case in run.cases if case.case.shape.name == "orders_wide")
+    return list(run.failures)
+
+
+# --- space ----------------------------------------------------------------------------------------
+
+
+def test_a_table_that_would_grow_too_large_is_never_filled(database: Database) -> None:
+    peaks: list[int] = []
+
+    def watch(_done: int, _total: int, _what: str) -> None:
+        sizes = (
+            f"SELECT max(pg_total_relation_size(oid)) FROM pg_class WHERE oid = '{WIDE}'::regclass"
+        )
+        peaks.append(int(database.sql(sizes)[0][0]))
+
+    limits = replace(LIMITS, table_bytes=400_000)
+    runner = make_runner(limits, progress=watch, rows=2000, shapes=BOTH[::-1], strategies=ALL_SIX)
+    run = run_once(database.dsn, runner)
+    assert failures_by_shape(run) == {"orders": set(), "orders_wide": {"budget"}}
+    assert all("max_table_bytes is 400,000" in failure.message for failure in run.failures)
+    assert max(peaks) < 400_000
+    assert all_empty(database)
+
+
+def test_a_table_that_grew_too_large_unforeseen_is_a_failure_and_emptied(
+    database: Database,
+) -> None:
+    """The trigger fattens rows only once there are more than the warm-up's."""
+    measured(database.dsn)
+    row_trigger(
+        database,
+        ORDERS,
+        "IF NEW.id > 150 THEN NEW.status := repeat('x', 30); END IF; RETURN NEW;",
+    )
+    run = run_once(
+        database.dsn, make_runner(replace(LIMITS, table_bytes=70_000), rows=800, shapes=BOTH[:1])
+    )
+    assert {failure.reason for failure in run.failures} == {"budget"}
+    assert all_empty(database)
+
+
+# --- WAL ------------------------------------------------------------------------------------------
+
+
+def test_a_run_that_used_up_its_wal_ends_and_leaves_the_tables_empty(database: Database) -> None:
+    run = run_once(database.dsn, rounds=3, allowance=100_000)
+    assert run.failure is not None
+    assert run.failure.reason == "budget"
+    assert "max_wal_bytes_per_day" in run.failure.message
+    assert len(run.cases[0].samples) == 1, "the first block's samples are kept"
+    assert run.wal_bytes is not None
+    assert run.wal_bytes >= 100_000
+    assert all_empty(database)
+
+
+def test_a_run_without_allowance_does_not_begin(database: Database) -> None:
+    run = run_once(database.dsn, allowance=0)
+    assert run.outcome == "failed"
+    assert run.failure is not None
+    assert run.failure.reason == "budget"
+    assert not run.probes
+
+
+def test_wal_counts_where_statements_are_not_counted(database: Database) -> None:
+    database.sql("DROP EXTENSION pg_stat_statements")
+    run = run_once(database.dsn, rounds=3, allowance=100_000)
+    assert run.failure is not None
+    assert run.failure.reason == "budget"
+
+
+def test_a_run_that_loses_its_session_still_says_what_wal_it_wrote(database: Database) -> None:
+    """Else a target where every run dies would be written to without any limit."""
+    terminate = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE application_name = 'ingest-canary' AND datname = current_database()"
+    )
+    lose = at(2, lambda: database.sql(terminate))
+    run = run_once(database.dsn, make_runner(progress=lose, rounds=3))
+    assert run.failure is not None
+    assert run.failure.reason == "lock_lost"
+    assert run.wal_bytes is not None
+    assert run.wal_bytes > sum(s.wal_bytes or 0 for s in run.cases[0].samples)
+
+
+# --- time -----------------------------------------------------------------------------------------
+
+
+def test_a_table_locked_by_somebody_else_fails_alone(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured(database.dsn, shapes=BOTH)
+    monkeypatch.setitem(BOUNDS, "lock_timeout", "200ms")  # type: ignore[arg-type]
+
+    async def go() -> Run:
+        async with bystander(database.dsn) as other, other.transaction():
+            await other.execute(f"LOCK TABLE {ORDERS}; SELECT 1")
+            run = await measure(database.dsn, shapes=BOTH, strategies=ALL_SIX)
+            assert await other.fetchval(f"SELECT count(*) FROM {ORDERS}") == 0
+            return run
+
+    for failure in only_orders_fail(asyncio.run(go()), "server_error"):
+        assert "lock timeout" in failure.message
+
+
+@pytest.mark.parametrize("strategy", ALL_SIX)
+def test_a_statement_that_takes_too_long_fails_alone(
+    database: Database, strategy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured(database.dsn, shapes=BOTH)
+    database.sql("CREATE SEQUENCE public.seen")
+    row_trigger(
+        database,
+        ORDERS,
+        "IF nextval('public.seen') % 10 = 0 THEN PERFORM pg_sleep(30); END IF; RETURN NEW;",
+    )
+    limits = replace(LIMITS, round_seconds=0.3)
+    run = run_once(database.dsn, make_runner(limits, shapes=BOTH, strategies=[strategy]))
+    for failure in only_orders_fail(run, "timeout"):
+        assert "57014" in failure.message
+    assert all_empty(database)
+
+
+@pytest.mark.parametrize("strategy", ["core_executemany", "orm_bulk"])
+def test_a_round_of_many_short_statements_ends_too(
+    database: Database, strategy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No single statement passes the deadline, so the connection is given up, and the run ends."""
+    monkeypatch.setattr(round_module, "GRACE_SECONDS", 0.3)
+    measured(database.dsn)
+    slow_rows(database, ORDERS, 0.01)
+    limits = replace(LIMITS, round_seconds=0.3)
+    run = run_once(database.dsn, make_runner(limits, rows=2000, strategies=[strategy]))
+    assert run.failures[0].reason == "timeout"
+    gone(database)
+
+
+def test_a_run_that_takes_too_long_ends_and_leaves_the_tables_empty(database: Database) -> None:
+    measured(database.dsn)
+    slow_rows(database, ORDERS, 0.002)
+    run = run_once(database.dsn, make_runner(replace(LIMITS, run_seconds=1.5), rounds=100))
+    assert run.failure is not None
+    assert run.failure.reason == "timeout"
+    assert "longer than 1.5 s" in run.failure.message
+    assert all_empty(database)
+
+
+def test_the_warm_up_counts_as_part_of_the_run(database: Database) -> None:
+    measured(database.dsn)
+    slow_rows(database, ORDERS, 0.002)
+    warmed: list[str] = []
+    runner = make_runner(
+        replace(LIMITS, run_seconds=0.5),
+        strategies=ALL_SIX,
+        progress=lambda _done, _total, what: warmed.append(what),
+    )
+    run = run_once(database.dsn, runner)
+    assert run.failure is not None
+    assert run.failure.reason == "timeout"
+    assert len(warmed) < len(ALL_SIX), "warming up went on past the deadline"
+
+
+def test_a_probe_that_hangs_ends_by_the_deadline_too(database: Database) -> None:
+    measured(database.dsn)
+    slow_rows(database, f"{SCHEMA}.probe_insert", 60)
+    run = run_once(database.dsn, make_runner(replace(LIMITS, round_seconds=0.5)))
+    assert run.failure is not None
+    assert run.failure.reason == "timeout"
+    assert all_empty(database)
+
+
+def test_a_server_that_stops_answering_ends_the_run(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A frozen backend obeys no timeout of the server's."""
+    monkeypatch.setattr(runner_module, "GRACE_SECONDS", 0.3)
+    frozen: list[int] = []
+
+    def freeze() -> None:
+        query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'ingest-canary'"
+        ((pid,),) = database.sql(query + " AND datname = current_database()")
+        frozen.append(pid)
+        os.kill(pid, signal.SIGSTOP)
+
+    runner = make_runner(replace(LIMITS, run_seconds=1), progress=at(1, freeze), rounds=2)
+    try:
+        run = asyncio.run(asyncio.wait_for(measure(database.dsn, runner), 20))
+    finally:
+        for pid in frozen:
+            os.kill(pid, signal.SIGCONT)
+    assert run.failure is not None
+    assert run.failure.reason == "timeout"
+    assert run.outcome == "partial"
+    gone(database)
+
+
+def test_the_guard_does_not_wait_for_ever_for_a_catalogue_that_is_locked(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "ADMIT_SECONDS", 0.5)
+
+    async def go() -> Run:
+        async with bystander(database.dsn) as other, other.transaction():
+            await other.execute("LOCK TABLE pg_catalog.pg_publication")
+            return await asyncio.wait_for(measure(database.dsn), 20)
+
+    run = asyncio.run(go())
+    assert run.failure is not None
+    assert run.failure.reason == "unavailable"
+
+
+# --- rows and errors ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("strategy", ALL_SIX)
+def test_missing_rows_are_a_failure_not_a_fast_round(database: Database, strategy: str) -> None:
+    measured(database.dsn, shapes=BOTH)
+    row_trigger(
+        database, ORDERS, "IF NEW.customer_id % 7 = 0 THEN RETURN NULL; END IF; RETURN NEW;"
+    )
+    run = run_once(database.dsn, shapes=BOTH, strategies=[strategy])
+    assert not next(c for c in run.cases if c.case.shape.name == "orders").samples
+    assert failures_by_shape(run)["orders"] <= {"rows_missing", "server_error"}
+    assert all(case.samples for case in run.cases if case.case.shape.name == "orders_wide")
+    assert all_empty(database)
+
+
+@pytest.mark.parametrize("strategy", ALL_SIX)
+def test_an_error_of_the_server_fails_alone(database: Database, strategy: str) -> None:
+    measured(database.dsn, shapes=BOTH)
+    database.sql(f"ALTER TABLE {ORDERS} ADD CONSTRAINT few CHECK (customer_id < 150)")
+    run = run_once(database.dsn, shapes=BOTH, strategies=[strategy])
+    for failure in only_orders_fail(run, "server_error"):
+        assert "few" in failure.message
+        assert "23514" in failure.message
+    assert all_empty(database)
+
+
+def test_a_failed_round_leaves_no_transaction_open(database: Database) -> None:
+    measured(database.dsn)
+    database.sql(f"ALTER TABLE {ORDERS} ADD CONSTRAINT few CHECK (customer_id < 150)")
+
+    async def states() -> list[Any]:
+        async with locked_session(target_of(database.dsn)) as session:
+            await make_runner(strategies=ALL_SIX).run(session, "manual", 1 << 40)
+            return [session.driver.is_in_transaction(), session.connection.in_transaction()]
+
+    assert asyncio.run(states()) == [False, False]

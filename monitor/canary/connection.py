@@ -16,6 +16,7 @@ from typing import TypeAlias
 import asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.orm.exc import FlushError
 from sqlalchemy.pool import NullPool
 
 from monitor.canary.identifiers import PRODUCT
@@ -23,6 +24,7 @@ from monitor.config.dsn import for_asyncpg, secrets_of
 from monitor.errors import (
     AuthenticationFailed,
     RoundTimeout,
+    RowsMissing,
     ServerError,
     TargetError,
     TargetUnavailable,
@@ -144,6 +146,14 @@ async def apply_bounds(driver: Driver) -> None:
     await driver.execute("SELECT pg_catalog.set_config('search_path', $1, false)", pinned)
 
 
+async def bound_statements(session: Session, seconds: float) -> None:
+    """Let the server end every statement of the session that takes longer."""
+    with translated(session.target):
+        await session.driver.execute(
+            "SELECT pg_catalog.set_config('statement_timeout', $1, false)", f"{seconds * 1000:.0f}"
+        )
+
+
 def _keep_alive(driver: Driver) -> None:
     """Our own end of the same: a black-holed connection is noticed, not waited on for hours."""
     transport = driver._transport  # type: ignore[attr-defined]  # asyncpg offers no public way
@@ -222,6 +232,8 @@ def translate(error: Exception, target: Target) -> TargetError | None:
         return RoundTimeout(text)
     if isinstance(error, _UNAVAILABLE):
         return TargetUnavailable(text)
+    if isinstance(error, FlushError):  # the unit of work counts the rows that came back
+        return RowsMissing(text)
     if isinstance(error, asyncpg.PostgresError | DBAPIError | asyncpg.InternalClientError):
         return ServerError(text)
     return None

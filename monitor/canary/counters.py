@@ -5,16 +5,18 @@ Everything is a difference of two snapshots; nothing is ever reset, since counte
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import asyncpg
 
 from monitor.canary import sql
-from monitor.canary.connection import Driver, Session, translated
+from monitor.canary.connection import Driver, Session, connect, translated
 from monitor.canary.identifiers import qualified, quote
-from monitor.model import Notice
+from monitor.model import Notice, Target
 
+_WAL_POSITION = "SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')"
 _PRELOAD = "add pg_stat_statements to shared_preload_libraries and restart the server"
 
 
@@ -205,6 +207,17 @@ async def activity(session: Session, tables: Sequence[int]) -> Activity:
         row["vacuums_running"],
         row["other_sessions"],
     )
+
+
+async def wal_position(target: Target) -> int:
+    """The server's position in WAL now, asked on a short connection of its own."""
+    with translated(target):
+        async with asyncio.timeout(target.connect_seconds):
+            driver = await connect(target)
+            try:
+                return int(await driver.fetchval(_WAL_POSITION))
+            finally:
+                driver.terminate()
 
 
 async def table_oids(session: Session, names: Sequence[str]) -> dict[str, int]:

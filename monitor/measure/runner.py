@@ -6,6 +6,7 @@ it has. Nothing but cancellation and our own bugs leaves ``Runner.run`` as an ex
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import defaultdict
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from typing import cast
 from uuid import uuid4
 
 from monitor.canary import tables
-from monitor.canary.connection import Session, round_trips
+from monitor.canary.connection import Session, bound_statements, round_trips
 from monitor.canary.counters import activity, statement_counters, table_oids
 from monitor.canary.environment import read_environment
 from monitor.errors import BudgetExceeded, LockLost, RoundTimeout, TargetError, TargetUnavailable
@@ -24,7 +25,7 @@ from monitor.measure.binding import bind, make_batches
 from monitor.measure.clocks import collector_held_off, exempt_from_collection
 from monitor.measure.disturbance import checkpoint_started
 from monitor.measure.probes import measure_probes
-from monitor.measure.round import Bench, Round, insert_batches, measure_round
+from monitor.measure.round import GRACE_SECONDS, Bench, Round, insert_batches, measure_round
 from monitor.measure.summary import summarise
 from monitor.measure.wal import WalMeter, start_meter
 from monitor.model import (
@@ -63,6 +64,7 @@ class _Record:
     given_up: set[CaseKey] = field(default_factory=set)
     environment: Environment | None = None
     notices: list[Notice] = field(default_factory=list)
+    meter: WalMeter | None = None
     wal_bytes: int | None = None
     lost_in: tuple[CaseKey, int] | None = None
     failure: Failure | None = None
@@ -91,17 +93,36 @@ class Runner:
         """
         run_id = uuid4()
         record = _Record(datetime.now(UTC), monotonic() + self._limits.run_seconds)
+        # A frozen server or a dead network obeys no timeout of the server's.
+        seconds = self._limits.run_seconds + GRACE_SECONDS
+        given_up = asyncio.get_running_loop().call_later(seconds, session.driver.terminate)
         try:
             await self._measure(session, record, random.Random(run_id.int), wal_allowance)  # noqa: S311
-            await tables.empty_all(session)
         except TargetError as error:
-            why = await _abort_reason(session, error)
-            record.failure = failure_of(why, *(record.lost_in or ()))
+            await self._note_end(session, record, error)
+        try:
+            await _leave(session, record)
+        except TargetError as error:
+            if record.failure is None:
+                await self._note_end(session, record, error)
+        finally:
+            given_up.cancel()
         return self._finish(run_id.hex, session.target.name, trigger, record)
+
+    async def _note_end(self, session: Session, record: _Record, error: TargetError) -> None:
+        """Record why the run ended early."""
+        if not session.alive and monotonic() > record.deadline:
+            error = self._too_long()
+        why = await _abort_reason(session, error)
+        record.failure = failure_of(why, *(record.lost_in or ()))
+
+    def _too_long(self) -> RoundTimeout:
+        return RoundTimeout(f"the run took longer than {self._limits.run_seconds:g} s")
 
     async def _measure(
         self, session: Session, record: _Record, order: random.Random, wal_allowance: int
     ) -> None:
+        await bound_statements(session, self._limits.round_seconds)
         await tables.prepare(session, self._binding.tables)
         record.environment = await read_environment(session)
         counters, notices = await statement_counters(session)
@@ -109,15 +130,11 @@ class Runner:
         names = [table.name for table in self._binding.tables]
         oids = list((await table_oids(session, names)).values())
         bench = Bench(session, self._limits, counters, oids)
-        meter = await start_meter(session, counters, wal_allowance)
-        try:
-            await self._warm_up(bench, record)
-            for number in range(1, self._plan.rounds + 1):
-                await self._block(bench, record, order, number, meter)
-            record.redo_positions.add((await activity(session, oids)).redo_position)
-        finally:
-            if session.alive:
-                record.wal_bytes = await meter.written()
+        record.meter = await start_meter(session, counters, wal_allowance)
+        await self._warm_up(bench, record)
+        for number in range(1, self._plan.rounds + 1):
+            await self._block(bench, record, order, number, record.meter)
+        record.redo_positions.add((await activity(session, oids)).redo_position)
 
     async def _warm_up(self, bench: Bench, record: _Record) -> None:
         """A few rows of every case, and in a fresh process a whole round; both discarded."""
@@ -125,6 +142,7 @@ class Runner:
             exempt_from_collection()
         counts = {self._plan.warm_up_rows} if self._warm else {self._plan.warm_up_rows, 0}
         for case in self._plan.cases:
+            self._refuse_late(record)
             bound = self._binding.shapes[case.shape.name]
             self._progress(0, self._total, f"warming up {case.key}")
             try:
@@ -151,13 +169,16 @@ class Runner:
         round_trip = await self._probe(bench, record)
         cases = [case for case in self._plan.cases if case.key not in record.given_up]
         for case in order.sample(cases, len(cases)):
-            if monotonic() > record.deadline:
-                raise RoundTimeout(f"the run took longer than {self._limits.run_seconds:g} s")
+            self._refuse_late(record)
             self._progress(self._done(record), self._total, str(case.key))
             await self._round(bench, record, case, number, round_trip)
         await self._probe(bench, record)
         self._progress(self._done(record), self._total, "probes")
         await meter.refuse_excess()
+
+    def _refuse_late(self, record: _Record) -> None:
+        if monotonic() > record.deadline:
+            raise self._too_long()
 
     async def _probe(self, bench: Bench, record: _Record) -> float:
         probes = await measure_probes(bench.session)
@@ -239,6 +260,19 @@ def _outcome(cases: tuple[CaseResult, ...], failure: Failure | None) -> RunOutco
         return "failed"
     failed = failure is not None or any(case.failures for case in cases)
     return "partial" if failed else "ok"
+
+
+async def _leave(session: Session, record: _Record) -> None:
+    """Empty the tables if they are known to be ours, and take the run's WAL.
+
+    What a lost session leaves behind is emptied when the next run starts.
+    """
+    try:
+        if session.alive and record.environment is not None:
+            await tables.empty_all(session)
+    finally:
+        if record.meter is not None:
+            record.wal_bytes = await record.meter.final()
 
 
 async def _refuse_large(bench: Bench, case: Case, table: str) -> None:

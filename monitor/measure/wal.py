@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from monitor.canary.connection import Session
-from monitor.canary.counters import Snapshot, StatementCounters, activity
-from monitor.errors import BudgetExceeded
+from monitor.canary.counters import Snapshot, StatementCounters, activity, wal_position
+from monitor.errors import BudgetExceeded, TargetError
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,18 @@ class WalMeter:
             now = await self.counters.snapshot()
             return (await self.counters.work_between(self.statements, now)).wal_bytes
         return (await activity(self.session, ())).wal_position - self.position
+
+    async def final(self) -> int | None:
+        """What was written when the run is over; None where the server cannot be asked.
+
+        Where our session is lost, that of the whole server, asked on a new connection.
+        """
+        try:
+            if self.session.alive:
+                return await self.written()
+            return max(0, await wal_position(self.session.target) - self.position)
+        except TargetError:
+            return None
 
     async def refuse_excess(self) -> None:
         """Raise BudgetExceeded if the run has used up its allowance."""

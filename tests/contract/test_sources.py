@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import click
 import pytest
@@ -122,18 +123,17 @@ def test_every_question_has_a_file_and_every_file_is_asked() -> None:
 
 
 def test_the_tree_of_errors_is_drawn_as_it_is() -> None:
-    drawing = re.findall(r"^ +([│├└─ ]*)(\w+) +(\w+)?", errors.__doc__ or "", re.MULTILINE)
-    drawn = {name: (len(lines) // 4, reason) for lines, name, reason in drawing}
+    """Each class at the indentation of its depth, with its reason where it has one."""
+    line = re.compile(r"^(    [│├└─ ]*)(\w+)(?:  +(\w+))?", re.MULTILINE)
+    drawn = {m[2]: (len(m[1]) // 4 - 1, m[3]) for m in line.finditer(errors.__doc__ or "")}
     classes = {
-        name: kind
-        for name, kind in vars(errors).items()
-        if isinstance(kind, type) and issubclass(kind, errors.CanaryError)
+        kind for kind in vars(errors).values() if isinstance(kind, type) and kind is not ClassVar
     }
-    assert classes.keys() - {"CanaryError"} <= drawn.keys()
-    for name, kind in classes.items():
-        reason = getattr(kind, "reason", None)
-        if reason is not None:
-            assert drawn[name] == (2, reason)
+    assert {kind.__name__ for kind in classes} == drawn.keys()
+    for kind in classes:
+        depth, word = drawn[kind.__name__]
+        assert depth == len(kind.__mro__) - len(errors.CanaryError.__mro__), kind
+        assert "reason" not in vars(kind) or word == vars(kind)["reason"], kind
 
 
 def commands(of: click.Group, path: str = "") -> Iterator[tuple[str, click.Command]]:

@@ -33,6 +33,8 @@ ALL_SIX = (
 )
 LIMITS = Limits(round_seconds=30, run_seconds=120, table_bytes=1 << 30, wal_bytes_per_day=1 << 40)
 PLENTY = 1 << 40
+#: Seconds after which a run that has not ended counts as hanging; none here takes a third of it.
+HANGS_SECONDS = 30
 
 #: Everything that a user made in a database, such that making, dropping, emptying, rewriting,
 #: renaming, commenting and granting all show.
@@ -107,7 +109,7 @@ async def measure(
 
 
 def run_once(dsn: str | Target, runner: Runner | None = None, **options: Any) -> Run:
-    return asyncio.run(measure(dsn, runner, **options))
+    return asyncio.run(asyncio.wait_for(measure(dsn, runner, **options), HANGS_SECONDS))
 
 
 def measured(dsn: str | Target, **options: Any) -> Run:

@@ -226,8 +226,6 @@ def translate(error: Exception, target: Target) -> TargetError | None:
     text = _sentence(error, target)
     if isinstance(error, _AUTHENTICATION):
         return AuthenticationFailed(text)
-    if _is_bad_value(error):
-        return ServerError(text)
     if isinstance(error, asyncpg.QueryCanceledError):
         return RoundTimeout(text)
     if isinstance(error, _UNAVAILABLE):
@@ -237,12 +235,6 @@ def translate(error: Exception, target: Target) -> TargetError | None:
     if isinstance(error, asyncpg.PostgresError | DBAPIError | asyncpg.InternalClientError):
         return ServerError(text)
     return None
-
-
-def _is_bad_value(error: Exception) -> bool:
-    """Whether asyncpg could not encode a row's value; it calls that an error of the interface."""
-    of_a_value = isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError)
-    return of_a_value and not isinstance(error, asyncpg.ClientConfigurationError)
 
 
 def _sentence(error: Exception, target: Target) -> str:

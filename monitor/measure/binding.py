@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import MetaData, Table
 from sqlalchemy.orm import registry
+from sqlalchemy.sql import quoted_name
 from sqlalchemy.sql.schema import CallableColumnDefault, ScalarElementColumnDefault
 
 from monitor.canary.connection import Session
@@ -54,6 +55,8 @@ def bind(plan: Plan, schema: str) -> Binding:
 
 def _bind_shape(shape: Shape, plan: Plan, metadata: MetaData) -> Bound:
     table = shape.build(metadata)
+    # Quoted whatever its name, as the safety contract says; counters know our statements by that.
+    table.name = quoted_name(table.name, quote=True)
     base = registry(metadata=metadata).generate_base()
     entity = type(shape.name.title().replace("_", ""), (base,), {"__table__": table})
     parameters = next(c.shape_parameters for c in plan.cases if c.shape.name == shape.name)

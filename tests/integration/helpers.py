@@ -16,7 +16,7 @@ from monitor.canary.lock import exclusive
 from monitor.config.settings import CaseSettings, SuiteSettings
 from monitor.measure.attempt import attempt
 from monitor.measure.runner import Progress, Runner, no_progress
-from monitor.model import Limits, Plan, Run, Target
+from monitor.model import Failure, Limits, Plan, Run, Target
 from monitor.suite import catalog, plan
 from tests.conftest import Database
 from tests.servers import wait_until
@@ -245,3 +245,20 @@ def at(rounds: int, act: Callable[[], object]) -> Progress:
             act()
 
     return progress
+
+
+def failures_by_shape(run: Run) -> dict[str, set[str]]:
+    """Reasons of the failures by the shape that they happened on."""
+    found: dict[str, set[str]] = {}
+    for case in run.cases:
+        found.setdefault(case.case.shape.name, set()).update(f.reason for f in case.failures)
+    return found
+
+
+def only_orders_fail(run: Run, reason: str) -> list[Failure]:
+    """The failures, all on ``orders`` and for this reason, while ``orders_wide`` was measured."""
+    assert run.failure is None
+    assert run.outcome == "partial"
+    assert failures_by_shape(run) == {"orders": {reason}, "orders_wide": set()}
+    assert all(case.samples for case in run.cases if case.case.shape.name == "orders_wide")
+    return list(run.failures)

@@ -6,12 +6,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, String, Table
+from sqlalchemy import Column, Integer, MetaData, String, Table, insert
+from sqlalchemy.schema import CreateTable
 
 from monitor.errors import ConfigurationError
 from monitor.measure.binding import Bound, bind, make_batches
-from monitor.model import Case, Plan, Shape
+from monitor.model import Case, Destination, Plan, Shape
+from monitor.suite import strategies
 from tests.builders import case
+
+UNKNOWN: Any = None
 
 
 def _table(metadata: MetaData) -> Table:
@@ -46,6 +50,20 @@ def test_a_value_in_the_row_wins_over_the_columns_default() -> None:
     made, bound = bound_case(lambda n: {"status": "old", "n": n})
     assert bound.columns == ("status", "n", "token")
     assert make_batches(made, bound, 1) == [[("old", 0, "made")]]
+
+
+def test_a_plug_ins_table_is_quoted_and_qualified_in_every_statement() -> None:
+    """Counters know our statements by the quoted name; without it server time was unknown."""
+    _, bound = bound_case(lambda n: {"n": n})
+    name = '"ingest_canary"."defaults"'
+    into = Destination(UNKNOWN, UNKNOWN, bound.table, bound.entity, bound.columns)
+    for statement in (
+        str(insert(bound.table)),
+        str(insert(bound.entity)),
+        str(CreateTable(bound.table)),
+        strategies._unnest_statement(into),
+    ):
+        assert name in statement
 
 
 def test_dicts_leave_the_defaults_to_sqlalchemy() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncpg
 import pytest
-from asyncpg.exceptions import _base
 from sqlalchemy.exc import DBAPIError
 
 from monitor.canary.connection import translate, translated
@@ -14,16 +13,14 @@ from monitor.model import Target
 SECRET = "s3cr3t-canary"
 TARGET = Target("main", f"postgresql://u:{SECRET}@h/d", connect_seconds=2.5)
 
-#: The driver's own class for a value that it cannot encode; asyncpg.DataError is the server's.
-BAD_VALUE = _base.DataError("invalid input for query argument $1: 'x'")
+
+def test_a_value_that_the_driver_cannot_encode_is_an_error_of_the_statement() -> None:
+    """asyncpg raises the server's own class for it, although the server never saw the value."""
+    error = asyncpg.DataError("invalid input for query argument $1: 'x'")
+    assert type(translate(error, TARGET)) is ServerError
 
 
-def test_a_value_that_the_driver_cannot_send_does_not_make_the_target_unavailable() -> None:
-    assert isinstance(BAD_VALUE, asyncpg.InterfaceError)
-    assert type(translate(BAD_VALUE, TARGET)) is ServerError
-
-
-def test_a_wrong_dsn_and_a_closed_connection_do() -> None:
+def test_a_wrong_dsn_and_a_closed_connection_make_the_target_unavailable() -> None:
     for error in (
         asyncpg.ClientConfigurationError("invalid sslmode"),
         asyncpg.InterfaceError("connection is closed"),

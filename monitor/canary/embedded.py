@@ -41,6 +41,7 @@ from monitor.canary.places import (
     log_directory,
     open_unfollowed,
     postmaster,
+    serves,
     socket_directory,
 )
 from monitor.errors import EmbeddedServerError
@@ -304,7 +305,7 @@ class PrivateServer:
             os.kill(found[0], number)
             deadline = time.monotonic() + seconds
             while time.monotonic() < deadline:
-                if postmaster(self._data) is None:
+                if not serves(found[0], self._data):  # its pid file goes a moment before it
                     return
                 time.sleep(0.02)
         logger.warning("The private PostgreSQL in %s does not stop", self.directory)

@@ -174,12 +174,13 @@ def postmaster(data: Path) -> tuple[int, str] | None:
         pid = int(lines[0])
     except (OSError, ValueError, IndexError):
         return None
-    if not _serves(pid, data):
+    if not serves(pid, data):
         return None
     return pid, lines[7].strip() if len(lines) > 7 else "starting"
 
 
-def _serves(pid: int, data: Path) -> bool:
+def serves(pid: int, data: Path) -> bool:
+    """Whether the process is a living postmaster of the data directory."""
     # The link /proc/…/cwd would say it as well, but not to root in a container, which lacks
     # CAP_SYS_PTRACE. A zombie's command line is empty; a server's children change theirs.
     try:
@@ -199,7 +200,7 @@ def disown_recycled_pid(lock_file: Path, data: Path) -> None:
     with contextlib.suppress(FileNotFoundError), open_unfollowed(lock_file, "r+b") as file:
         first, _, rest = file.read().partition(b"\n")
         living = first.isdigit() and Path(f"/proc/{int(first)}").exists()
-        if living and not _serves(int(first), data):
+        if living and not serves(int(first), data):
             logger.info("%s named process %d, which is no server of ours", lock_file, int(first))
             file.seek(0)
             file.write(b"4194305\n" + rest)

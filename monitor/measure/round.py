@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from monitor.canary import tables
 from monitor.canary.connection import Session, translated
 from monitor.canary.counters import Activity, Snapshot, StatementCounters, Work, activity
-from monitor.errors import BudgetExceeded, RoundTimeout, RowsMissing, TargetError
+from monitor.errors import BudgetExceeded, RoundTimeout, RowsMissing, ServerError, TargetError
 from monitor.measure.binding import Bound, Rows, make_batches
 from monitor.measure.clocks import RoundClock, collector_held_off, late_batch_ratio
 from monitor.measure.disturbance import (
@@ -101,9 +101,17 @@ async def insert_batches(
         if deadline.when() > asyncio.get_running_loop().time():
             raise
         raise RoundTimeout(f"no end within {seconds:g} s; connection given up") from error
+    except Exception as error:
+        # A fault of the strategy or of its rows, such as a text for an integer column.
+        name = case.strategy.name
+        raise ServerError(f"{name} failed in the client: {_brief(error)}") from error
     finally:
         deadline.cancel()
     return clock
+
+
+def _brief(error: Exception) -> str:
+    return f"{type(error).__name__}: {(str(error).splitlines() or ['no message'])[0]}"
 
 
 def _cancelled() -> bool:

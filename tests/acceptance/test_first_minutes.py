@@ -35,7 +35,7 @@ def test_run_needs_nothing_and_leaves_nothing(data_dir: Path) -> None:
     assert all(name in daemon.output for name in STRATEGIES)
     assert re.search(r"writes \d+ MB of WAL: [\d.]+ GB a day", daemon.log)
     assert "Traceback" not in daemon.log
-    assert not alive(server)
+    wait_until(lambda: not alive(server), "the end of the server")
 
 
 def test_measure_joins_the_daemons_server_and_does_not_stop_it(data_dir: Path) -> None:
@@ -47,7 +47,7 @@ def test_measure_joins_the_daemons_server_and_does_not_stop_it(data_dir: Path) -
         assert postmaster_of(data_dir) == server
         assert alive(server)
         assert daemon.stop() == 0
-    assert not alive(server)
+    wait_until(lambda: not alive(server), "the end of the server")
 
 
 def test_a_start_after_kill_9_adopts_the_server(data_dir: Path) -> None:

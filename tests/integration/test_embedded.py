@@ -144,7 +144,7 @@ def test_starts_on_a_bare_directory(data_dir: Path) -> None:
         )
         assert server.version == ask(server.dsn, "SHOW server_version").split()[0]
         pid = pid_in(server)
-    assert not alive(pid)
+    wait_until(lambda: not alive(pid), "the end of the server")
 
 
 def test_settings_are_those_of_a_usual_server(used_dir: Path) -> None:
@@ -193,7 +193,7 @@ def test_last_process_stops_the_server(used_dir: Path) -> None:
         server.stop()
         assert ask(server.dsn, "SELECT 1") == 1
         leave(other)
-        assert not alive(pid)
+        wait_until(lambda: not alive(pid), "the end of the server")
 
 
 def test_instances_of_one_process_share_it(used_dir: Path) -> None:
@@ -204,7 +204,7 @@ def test_instances_of_one_process_share_it(used_dir: Path) -> None:
     first.stop()
     assert alive(pid)
     second.stop()
-    assert not alive(pid)
+    wait_until(lambda: not alive(pid), "the end of the server")
 
 
 def test_simultaneous_starts_make_one_server(data_dir: Path) -> None:
@@ -285,7 +285,7 @@ def test_start_again_is_harmless_and_revives_a_dead_server(used_dir: Path) -> No
         assert ask(server.start(), "SELECT 1") == 1
         assert pid_in(server) != first
         last = pid_in(server)
-    assert not alive(last)
+    wait_until(lambda: not alive(last), "the end of the server")
 
 
 def test_stop_is_idempotent(used_dir: Path) -> None:

@@ -253,3 +253,23 @@ def test_no_run_leaves_a_task_behind(database: Database) -> None:
         return {str(task) for task in asyncio.all_tasks() if task is not asyncio.current_task()}
 
     assert asyncio.run(leftovers()) == set()
+
+
+def test_a_fault_of_a_strategy_is_its_own_failure_and_the_others_go_on(
+    database: Database, tmp_path: Path
+) -> None:
+    plugin = tmp_path / "faulty.py"
+    plugin.write_text(
+        "from monitor.suite.strategies import strategy\n"
+        "@strategy(rows='tuples')\n"
+        "async def faulty(into, rows):\n    'Faulty: a bug'\n    raise TypeError('a bug')\n"
+    )
+    cases = tuple(CaseSettings(strategy=name) for name in ("faulty", "asyncpg_copy"))
+    suite = SuiteSettings(rows=200, rounds=1, cases=cases)
+    resolved = plan.resolve(suite, catalog.load([plugin]))
+    run = run_once(database.dsn, Runner(resolved, LIMITS, SCHEMA))
+    assert run.outcome == "partial"
+    (failure,) = run.failures
+    assert failure.reason == "server_error"
+    assert failure.message == "faulty failed in the client: TypeError: a bug"
+    assert len(by_strategy(run)["asyncpg_copy"].samples) == 1

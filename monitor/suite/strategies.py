@@ -9,9 +9,10 @@ statement, arrays, COPY's binary stream), and what comes back (nothing, or the n
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import Table, insert
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -84,13 +85,13 @@ async def asyncpg_copy(into: Destination, rows: Tuples) -> None:
 @strategy(rows="tuples")
 async def asyncpg_unnest(into: Destination, rows: Tuples) -> None:
     """asyncpg unnest: one INSERT … SELECT FROM unnest(array per column)"""
-    await into.driver.execute(_unnest_statement(into), *zip(*rows, strict=True))
+    await into.driver.execute(_unnest_statement(into.table, into.columns), *zip(*rows, strict=True))
 
 
-def _unnest_statement(into: Destination) -> str:
+@cache
+def _unnest_statement(table: Table, columns: tuple[str, ...]) -> str:
     quote = _DIALECT.identifier_preparer
-    names = ", ".join(quote.quote_identifier(name) for name in into.columns)
-    types = [into.table.c[name].type.compile(_DIALECT) for name in into.columns]
+    names = ", ".join(quote.quote_identifier(name) for name in columns)
+    types = [table.c[name].type.compile(_DIALECT) for name in columns]
     arrays = ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(types, start=1))
-    table = quote.format_table(into.table)
-    return f"INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays})"  # noqa: S608
+    return f"INSERT INTO {quote.format_table(table)} ({names}) SELECT * FROM unnest({arrays})"  # noqa: S608

@@ -61,7 +61,7 @@ def test_a_plug_ins_table_is_quoted_and_qualified_in_every_statement() -> None:
         str(insert(bound.table)),
         str(insert(bound.entity)),
         str(CreateTable(bound.table)),
-        strategies._unnest_statement(into),
+        strategies._unnest_statement(into.table, into.columns),
     ):
         assert name in statement
 

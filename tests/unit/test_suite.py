@@ -172,7 +172,7 @@ def test_python_side_defaults_are_left_to_sqlalchemy_and_made_for_the_driver() -
 def test_names_are_quoted_and_qualified_in_what_is_sent() -> None:
     bound = bind(resolve(CaseSettings(strategy="asyncpg_unnest")), "select").shapes["orders"]
     into = Destination(UNKNOWN, UNKNOWN, bound.table, bound.entity, bound.columns)
-    assert strategies._unnest_statement(into) == (
+    assert strategies._unnest_statement(into.table, into.columns) == (
         'INSERT INTO "select"."orders" ("customer_id", "amount", "status")'
         " SELECT * FROM unnest($1::INTEGER[], $2::NUMERIC(12, 4)[], $3::VARCHAR(32)[])"
     )

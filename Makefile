@@ -112,7 +112,7 @@ $(PACKAGE): pyproject.toml monitor/__init__.py $(RUNTIME)
 $(SQLALCHEMY20): requirements-dev.lock pyproject.toml monitor/__init__.py $(VENV_SQLALCHEMY20)/bin/python
 	@echo "Installing requirements-dev.lock with SQLAlchemy 2.0 into $(VENV_SQLALCHEMY20) ..." >&2
 	@$(VENV_SQLALCHEMY20)/bin/python $(INSTALL) --require-hashes -r requirements-dev.lock
-	@$(VENV_SQLALCHEMY20)/bin/python $(INSTALL) --upgrade 'sqlalchemy[asyncio]~=2.0.38'
+	@$(VENV_SQLALCHEMY20)/bin/python $(INSTALL) --upgrade 'sqlalchemy[asyncio]~=2.0.45'
 	@$(VENV_SQLALCHEMY20)/bin/python $(INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 

@@ -4,6 +4,10 @@
     ├── ConfigurationError        the user's input is wrong
     ├── EmbeddedServerError       the private PostgreSQL could not be started
     ├── PortInUse                 the web server cannot listen where it should
+    ├── StoreError                the store did not do what it should
+    │   ├── StoreUnavailable      it cannot be reached or written now; later it may
+    │   ├── StoreRefused          it is not ours, or of another version: nothing was changed
+    │   └── StoreRejected         it will never take this run or file
     └── TargetError               a target could not be measured
         ├── TargetUnavailable     unavailable      no connection, or the server is gone
         ├── AuthenticationFailed  authentication   the server refused the credentials
@@ -44,6 +48,26 @@ class EmbeddedServerError(CanaryError):
 
 class PortInUse(CanaryError):
     """The address that the web server should listen on is not to be had."""
+
+    exit_code = 2
+
+
+class StoreError(CanaryError):
+    """The store did not do what it should."""
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot be reached, read or written now; trying again later may help."""
+
+
+class StoreRefused(StoreError):
+    """What is there is not our store, or one of another version; nothing was changed."""
+
+    exit_code = 2
+
+
+class StoreRejected(StoreError):
+    """The store will never take this: a run it cannot hold, a file that is no export."""
 
     exit_code = 2
 

@@ -15,6 +15,8 @@ import asyncpg
 from sqlalchemy import MetaData, Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from monitor.environment import Environment
+
 Value = int | float | str | bool
 RowForm = Literal["dicts", "objects", "tuples"]
 Transaction = Literal["round", "batch"]
@@ -166,6 +168,13 @@ class Target:
 # --- what was measured ---------------------------------------------------------------------------
 
 
+def rest_of(
+    insert_seconds: float, commit_seconds: float, client_seconds: float, server_seconds: float
+) -> float:
+    """What is left of the wall time: network and waits; below zero where the others overlap."""
+    return insert_seconds - commit_seconds - client_seconds - server_seconds
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """What one round measured; the fields are those of design section 5.
@@ -174,7 +183,8 @@ class Sample:
     inserting thread, ``server_seconds`` execution time summed by pg_stat_statements, and
     ``rest_seconds`` what is left of ``insert_seconds`` (below zero where client and server
     overlap, as in COPY). ``late_batch_ratio`` is the mean time of the last quarter of the batches
-    over that of the first. Ratios are 0..1.
+    over that of the first; the other ratios are 0..1. Seconds are whole nanoseconds, ratios whole
+    millionths, so that a store which keeps integers gives back the same sample.
     """
 
     round: int
@@ -274,21 +284,6 @@ class CaseResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Environment:
-    """The fingerprint of a run: all that can change what inserts cost, besides the code under test.
-
-    ``server`` holds setting values by name, ``client`` versions and host facts, ``tables`` the
-    definition of each of our tables as text.
-    """
-
-    server_version: str
-    server: Mapping[str, str]
-    client: Mapping[str, str]
-    tables: Mapping[str, str]
-    fingerprint: str
-
-
-@dataclass(frozen=True, slots=True)
 class Notice:
     """Something a user should know once: what is missing or odd, and the remedy."""
 
@@ -302,7 +297,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One execution of the suite on one target at one tick."""
+    """One execution of the suite on one target at one tick; ``rounds`` are those planned a case."""
 
     id: str
     target: str
@@ -313,6 +308,7 @@ class Run:
     environment: Environment | None
     cases: tuple[CaseResult, ...]
     probes: Mapping[str, Sequence[float]]
+    rounds: int = 0
     wal_bytes: int | None = None
     failure: Failure | None = None
     notices: tuple[Notice, ...] = ()

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from monitor.config.settings import CaseSettings, SuiteSettings
+from monitor.environment import Environment
 from monitor.measure.summary import summarise
-from monitor.model import Case, CaseResult, Environment, Failure, Notice, Run, Sample
+from monitor.model import Case, CaseResult, Failure, Notice, Run, Sample
 from monitor.suite import catalog, plan
 
 AT = datetime(2026, 11, 22, 14, 10, tzinfo=UTC)

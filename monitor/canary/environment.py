@@ -16,7 +16,7 @@ import asyncpg
 from monitor import __version__
 from monitor.canary import sql
 from monitor.canary.connection import Session, translated
-from monitor.model import Environment
+from monitor.environment import Environment
 
 _LIBRARIES = ("sqlalchemy", "asyncpg", "greenlet")
 

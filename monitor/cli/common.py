@@ -45,7 +45,8 @@ def read_settings(
     if options["data_dir"]:
         merged["data_dir"] = options["data_dir"]
     settings = load(Path(options["config"]) if options["config"] else None, merged)
-    secrets = [secret for target in settings.target_list() for secret in secrets_of(target.dsn)]
+    secrets = [secret for dsn in settings.dsns() for secret in secrets_of(dsn)]
+    secrets += [key for key in (settings.read_fingerprint_key(),) if key]
     level = "warning" if quiet and not options["log_level"] else settings.log.level
     set_up_logging(settings.log.format, level, secrets)
     return settings

@@ -7,7 +7,8 @@ from dataclasses import asdict
 from statistics import median
 from typing import Any
 
-from monitor.model import CaseResult, Environment, Failure, Run
+from monitor.environment import Environment
+from monitor.model import CaseResult, Failure, Run
 
 
 def run_as_json(run: Run) -> dict[str, Any]:

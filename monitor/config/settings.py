@@ -62,6 +62,17 @@ def _schema_name(name: str) -> str:
     return name
 
 
+def _secret(value: SecretStr | None, file: Path | None, name: str) -> str | None:
+    """A secret given as such or as the file that holds it. Raises ValueError."""
+    if file is None:
+        return value.get_secret_value() if value else None
+    try:
+        return file.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not text"
+        raise ValueError(f"{name} {file}: {why}") from None
+
+
 Parameter = Annotated[Value, BeforeValidator(_scalar)]
 
 
@@ -103,12 +114,7 @@ class TargetSettings(_Section):
 
     def read_dsn(self) -> str:
         """The DSN itself, from the setting or from the file."""
-        if self.dsn_file is None:
-            return self.dsn.get_secret_value() if self.dsn else ""
-        try:
-            return self.dsn_file.read_text().strip()
-        except OSError as error:
-            raise ValueError(f"dsn_file {self.dsn_file}: {error.strerror}") from None
+        return _secret(self.dsn, self.dsn_file, "dsn_file") or ""
 
 
 class CaseSettings(_Section):
@@ -176,6 +182,54 @@ class LimitSettings(_Section):
         )
 
 
+class StoreSettings(_Section):
+    """Where samples, runs, environments and verdicts are kept."""
+
+    url: SecretStr | None = None
+    """PostgreSQL database as `postgresql://…`, with sslmode, service and passfile; none: SQLite in
+    the data directory. Secret as a whole."""
+    url_file: Path | None = None
+    """File that holds the URL, for mounted secrets; read at start."""
+    schema_name: Annotated[str, Field(alias="schema"), AfterValidator(_schema_name)] = (
+        "ingest_canary_store"
+    )
+    """Schema of the store on PostgreSQL; created and marked by us."""
+    timeout: Duration = 10.0
+    """Seconds to wait for the store, for a lock there or for a statement; then runs are spooled."""
+    raw_retention: Duration = 30 * 86_400.0
+    """How long samples are kept one by one. 30d: for the detector and a look at last month."""
+    hourly_retention: Duration = 365 * 86_400.0
+    """How long hourly rollups, runs and failures are kept. 365d."""
+    daily_retention: Duration | None = None
+    """How long daily rollups are kept; default: for ever, some 100 bytes a case and day."""
+    spool_max_bytes: ByteSize = ByteSize(256 << 20)
+    """Bytes of runs that wait in the data directory while the store is down; beyond them the
+    oldest are dropped and counted. 256 MiB: months of a default suite."""
+    memory_max_runs: PositiveInt = 1000
+    """Runs that wait in memory when the data directory cannot be written either."""
+
+    @model_validator(mode="after")
+    def _one_url(self) -> StoreSettings:
+        if self.url is not None and self.url_file is not None:
+            raise ValueError("give at most one of url and url_file")
+        url = self.read_url()
+        if url is not None:
+            check_dsn(url)
+        return self
+
+    @model_validator(mode="after")
+    def _longer_and_longer(self) -> StoreSettings:
+        if self.raw_retention < 2 * 86_400:
+            raise ValueError("raw_retention: keep samples for 2d at least, rollups need them")
+        if self.hourly_retention < self.raw_retention:
+            raise ValueError("hourly_retention must not be shorter than raw_retention")
+        return self
+
+    def read_url(self) -> str | None:
+        """The URL itself, from the setting or from the file; None: SQLite."""
+        return _secret(self.url, self.url_file, "url_file")
+
+
 class WebSettings(_Section):
     """Where /metrics is served."""
 
@@ -215,7 +269,7 @@ class Settings(BaseSettings):
     )
 
     data_dir: Path = Field(default_factory=default_data_dir)
-    """Where everything on disk is kept: private server, WAL ledger, pause file."""
+    """Where everything on disk is kept: private server, store, spool, WAL ledger, pause file."""
     interval: Duration = 600.0
     """Seconds between scheduled runs, start to start. 10 min: 144 looks a day at some 100 MB of WAL
     each."""
@@ -225,6 +279,12 @@ class Settings(BaseSettings):
     """Directory with initdb and postgres for the private PostgreSQL; default: found by itself."""
     suite: SuiteSettings = SuiteSettings()
     limits: LimitSettings = LimitSettings()
+    store: StoreSettings = StoreSettings()
+    fingerprint_key: SecretStr | None = None
+    """Key of the hashes that settings of the server outside our list are known by; default: made
+    once and kept in the data directory. Replicas need the same one."""
+    fingerprint_key_file: Path | None = None
+    """File that holds the key, for mounted secrets."""
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
 
@@ -237,6 +297,23 @@ class Settings(BaseSettings):
                     f"target name '{name}': use lower-case letters, digits, - and _, a letter first"
                 )
         return targets
+
+    @model_validator(mode="after")
+    def _one_fingerprint_key(self) -> Settings:
+        if self.fingerprint_key is not None and self.fingerprint_key_file is not None:
+            raise ValueError("give at most one of fingerprint_key and fingerprint_key_file")
+        self.read_fingerprint_key()
+        return self
+
+    def read_fingerprint_key(self) -> str | None:
+        """The key itself, from the setting or from the file; None: one of our own making."""
+        return _secret(self.fingerprint_key, self.fingerprint_key_file, "fingerprint_key_file")
+
+    def dsns(self) -> tuple[str, ...]:
+        """Every DSN that is configured: the store's and the targets', for masking."""
+        url = self.store.read_url()
+        targets = tuple(target.read_dsn() for target in self.targets.values())
+        return (url, *targets) if url else targets
 
     def target_list(self) -> tuple[Target, ...]:
         """The configured targets as the rest of the program sees them."""

@@ -23,6 +23,10 @@ def masked(settings: Settings) -> str:
     for name, target in settings.targets.items():
         if target.dsn is not None:
             values["targets"][name]["dsn"] = without_secrets(target.dsn.get_secret_value())
+    if settings.store.url is not None:
+        values["store"]["url"] = without_secrets(settings.store.url.get_secret_value())
+    if settings.fingerprint_key is not None:
+        values["fingerprint_key"] = "***"
     return "\n".join(_table(values, ())).strip() + "\n"
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 from monitor.canary.connection import Canary
 from monitor.canary.embedded import PrivateServer
@@ -14,6 +15,9 @@ from monitor.daemon.ledger import WalLedger
 from monitor.errors import ConfigurationError
 from monitor.measure.runner import Progress, Runner
 from monitor.model import Plan, Target
+from monitor.store.database import Database, Location
+from monitor.store.retention import Policy
+from monitor.store.schema import open_store
 from monitor.suite import catalog, plan
 
 PRIVATE = "private"
@@ -39,6 +43,33 @@ def resolve_plan(settings: Settings, strategies: tuple[str, ...] = ()) -> Plan:
 def wal_ledger(settings: Settings) -> WalLedger:
     """The ledger in the data directory."""
     return WalLedger(settings.data_dir / "wal.jsonl")
+
+
+def store_location(settings: Settings) -> Location:
+    """Where the store is: SQLite in the data directory, or what the URL says."""
+    store = settings.store
+    path = settings.data_dir / "store.sqlite"
+    return Location(path, store.read_url(), store.schema_name, store.timeout)
+
+
+def retention_policy(settings: Settings) -> Policy:
+    """How long what is kept."""
+    store = settings.store
+    daily = None if store.daily_retention is None else timedelta(seconds=store.daily_retention)
+    return Policy(
+        timedelta(seconds=store.raw_retention), timedelta(seconds=store.hourly_retention), daily
+    )
+
+
+@asynccontextmanager
+async def stored(settings: Settings, *, create: bool = False) -> AsyncIterator[Database]:
+    """The store while the block lasts, of our version. Raises StoreRefused, StoreUnavailable."""
+    database = Database(store_location(settings))
+    try:
+        await open_store(database, create=create)
+        yield database
+    finally:
+        await database.dispose()
 
 
 @asynccontextmanager

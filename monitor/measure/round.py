@@ -21,10 +21,14 @@ from monitor.measure.disturbance import (
     pressure_ratio,
     steal_ratio,
 )
-from monitor.model import Case, Destination, Limits, Sample
+from monitor.model import Case, Destination, Limits, Sample, rest_of
 
 #: Seconds beyond a round's deadline after which we stop waiting for the server to end it.
 GRACE_SECONDS = 5.0
+
+#: Samples hold whole nanoseconds and millionths: finer than the clocks are true.
+_SECONDS_DIGITS = 9
+_RATIO_DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,15 +189,20 @@ def _sample(
     evicted = known is not None and known.rows != case.rows
     steal = steal_ratio(before.host, after.host)
     pressure = pressure_ratio(before.host, after.host, clock.insert_seconds)
+    insert, commit, client = (
+        round(seconds, _SECONDS_DIGITS)
+        for seconds in (clock.insert_seconds, clock.commit_seconds, clock.client_seconds)
+    )
+    server = _rounded(known.seconds, _SECONDS_DIGITS) if known else None
     return Sample(
         round=number,
         started_at=started_at,
         rows=case.rows,
-        insert_seconds=clock.insert_seconds,
-        commit_seconds=clock.commit_seconds,
-        client_seconds=clock.client_seconds,
-        server_seconds=known.seconds if known else None,
-        rest_seconds=_rest(clock, known.seconds) if known else None,
+        insert_seconds=insert,
+        commit_seconds=commit,
+        client_seconds=client,
+        server_seconds=server,
+        rest_seconds=None if server is None else rest_of(insert, commit, client, server),
         calls=known.calls if known else None,
         rows_per_call=known.rows / known.calls if known else None,
         wal_bytes=known.wal_bytes if known else None,
@@ -202,16 +211,16 @@ def _sample(
         blocks_hit=known.shared_blks_hit if known else None,
         blocks_read=known.shared_blks_read if known else None,
         blocks_dirtied=known.shared_blks_dirtied if known else None,
-        round_trip_seconds=round_trip_seconds,
-        late_batch_ratio=late_batch_ratio(clock.batch_seconds),
+        round_trip_seconds=round(round_trip_seconds, _SECONDS_DIGITS),
+        late_batch_ratio=_rounded(late_batch_ratio(clock.batch_seconds), _RATIO_DIGITS),
         other_sessions=other_sessions(before.server, after.server),
-        steal_ratio=steal,
-        pressure_ratio=pressure,
+        steal_ratio=_rounded(steal, _RATIO_DIGITS),
+        pressure_ratio=_rounded(pressure, _RATIO_DIGITS),
         disturbed=disturbances(
             before.server, after.server, evicted=evicted, steal=steal, pressure=pressure
         ),
     )
 
 
-def _rest(clock: RoundClock, server_seconds: float) -> float:
-    return clock.insert_seconds - clock.commit_seconds - clock.client_seconds - server_seconds
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)

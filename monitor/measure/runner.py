@@ -20,6 +20,7 @@ from monitor.canary import tables
 from monitor.canary.connection import Session, bound_statements, round_trips
 from monitor.canary.counters import activity, statement_counters, table_oids
 from monitor.canary.environment import read_environment
+from monitor.environment import Environment
 from monitor.errors import BudgetExceeded, LockLost, RoundTimeout, TargetError, TargetUnavailable
 from monitor.measure.binding import bind, make_batches
 from monitor.measure.clocks import collector_held_off, exempt_from_collection
@@ -32,7 +33,6 @@ from monitor.model import (
     Case,
     CaseKey,
     CaseResult,
-    Environment,
     Failure,
     FailureReason,
     Limits,
@@ -230,6 +230,7 @@ class Runner:
             environment=record.environment,
             cases=cases,
             probes={name: tuple(values) for name, values in record.probes.items()},
+            rounds=self._plan.rounds,
             wal_bytes=record.wal_bytes,
             failure=record.failure,
             notices=tuple(record.notices),

@@ -1,0 +1,97 @@
+"""Small numbers for targets, series and environments, looked up once per process.
+
+What a transaction adds is remembered only after it was committed: one that was rolled back leaves
+no number behind that nobody else has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Table, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from monitor.environment import Environment
+from monitor.store import tables
+from monitor.store.records import RunRecord, SeriesKey
+
+SeriesName = tuple[str, SeriesKey]
+
+
+class Names:
+    """Numbers by name, as known to this process."""
+
+    def __init__(self) -> None:
+        self.targets: dict[str, int] = {}
+        self.series: dict[SeriesName, int] = {}
+        self.fingerprints: set[str] = set()
+
+    def add(self, other: Names) -> None:
+        """Remember what another has learned."""
+        self.targets |= other.targets
+        self.series |= other.series
+        self.fingerprints |= other.fingerprints
+
+
+async def name_all(
+    connection: AsyncConnection, known: Names, records: Iterable[RunRecord]
+) -> Names:
+    """Numbers for all that the records name, adding to the store what it does not know yet."""
+    found, records = Names(), list(records)
+    for record in records:
+        await _name_target(connection, known, found, record.target)
+        keys = [*record.samples, *(row.series for row in record.failures if row.series)]
+        for key in dict.fromkeys(keys):
+            await _name_series(connection, known, found, (record.target, key))
+    for environment in {r.environment.fingerprint: r.environment for r in records if r.environment
+                        }.values():  # fmt: skip
+        if environment.fingerprint not in known.fingerprints:
+            await _add_environment(connection, environment)
+            found.fingerprints.add(environment.fingerprint)
+    all_known = Names()
+    all_known.add(known)
+    all_known.add(found)
+    return all_known
+
+
+async def _name_target(connection: AsyncConnection, known: Names, found: Names, name: str) -> None:
+    if name in known.targets or name in found.targets:
+        return
+    table = tables.target
+    await connection.execute(insert_or_leave(connection, table).values(name=name))
+    number = await connection.execute(select(table.c.id).where(table.c.name == name))
+    found.targets[name] = number.scalar_one()
+
+
+async def _name_series(
+    connection: AsyncConnection, known: Names, found: Names, name: SeriesName
+) -> None:
+    if name in known.series or name in found.series:
+        return
+    table, (target, key) = tables.series, name
+    target_id = known.targets.get(target) or found.targets[target]
+    values = {"target_id": target_id, **key._asdict()}
+    await connection.execute(insert_or_leave(connection, table).values(values))
+    conditions = [table.c[column] == value for column, value in values.items()]
+    number = await connection.execute(select(table.c.id).where(*conditions))
+    found.series[name] = number.scalar_one()
+
+
+async def _add_environment(connection: AsyncConnection, environment: Environment) -> None:
+    await connection.execute(
+        insert_or_leave(connection, tables.environment).values(
+            fingerprint=environment.fingerprint,
+            server_version=environment.server_version,
+            server=dict(environment.server),
+            client=dict(environment.client),
+            tables=dict(environment.tables),
+        )
+    )
+
+
+def insert_or_leave(connection: AsyncConnection, table: Table) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT that leaves a row alone whose key is there."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table).on_conflict_do_nothing()
+    return sqlite.insert(table).on_conflict_do_nothing()

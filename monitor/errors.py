@@ -8,6 +8,7 @@
     │   ├── StoreUnavailable      it cannot be reached or written now; later it may
     │   ├── StoreRefused          it is not ours, or of another version: nothing was changed
     │   └── StoreRejected         it will never take this run or file
+    │       └── StoreConflict     what is there contradicts it, as another writer's row
     └── TargetError               a target could not be measured
         ├── TargetUnavailable     unavailable      no connection, or the server is gone
         ├── AuthenticationFailed  authentication   the server refused the credentials
@@ -70,6 +71,10 @@ class StoreRejected(StoreError):
     """The store will never take this: a run it cannot hold, a file that is no export."""
 
     exit_code = 2
+
+
+class StoreConflict(StoreRejected):
+    """What is there contradicts what should be written; looking again may help."""
 
 
 class TargetError(CanaryError):

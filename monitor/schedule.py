@@ -8,7 +8,7 @@ drifts.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -51,13 +51,18 @@ class Skipped:
 
 
 class Schedule:
-    """Ticks for targets at an interval in seconds, the first at once.
+    """Ticks for targets at an interval in seconds, the first at once or at the moment in ``first``.
 
     A target whose run is still going on when the next is due skips it ("overlapping"); ticks that
     passed while the process stood still are run once and the others counted ("missed").
     """
 
-    def __init__(self, targets: Iterable[str], interval: float) -> None:
+    def __init__(
+        self,
+        targets: Iterable[str],
+        interval: float,
+        first: Mapping[str, datetime] | None = None,
+    ) -> None:
         self._interval = interval
         self._events: asyncio.Queue[Tick | Skipped] = asyncio.Queue()
         self._last_slot: dict[str, datetime] = {}
@@ -70,12 +75,13 @@ class Schedule:
         )
         now = datetime.now(UTC)
         for target in targets:
+            due = max(now, (first or {}).get(target, now))
             self._scheduler.add_job(
                 self._tick,
-                IntervalTrigger(seconds=interval, start_date=now, timezone=UTC),
+                IntervalTrigger(seconds=interval, start_date=due, timezone=UTC),
                 args=[target],
                 id=target,
-                next_run_time=now,
+                next_run_time=due,
             )
 
     def start(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import os
 import platform
@@ -16,28 +17,35 @@ import asyncpg
 from monitor import __version__
 from monitor.canary import sql
 from monitor.canary.connection import Session, translated
-from monitor.environment import Environment
+from monitor.environment import HASH_KEY, HASHED, Environment
 
 _LIBRARIES = ("sqlalchemy", "asyncpg", "greenlet")
 
 
-async def read_environment(session: Session) -> Environment:
-    """Everything that can change what inserts cost here, besides the inserts themselves."""
+async def read_environment(session: Session, hash_key: bytes) -> Environment:
+    """Everything that can change what inserts cost here, besides the inserts themselves.
+
+    Of settings that are not at their defaults and not on our list, only a hash with ``hash_key`` is
+    kept: it tells that one changed, and nothing of what it holds.
+    """
     with translated(session.target):
         driver = session.driver
         settings = await driver.fetch(sql.load("settings"))
+        others = await driver.fetch(sql.load("other_settings"), [row["name"] for row in settings])
         definitions = await _definitions(session)
         server_version = await driver.fetchval(
             "SELECT pg_catalog.current_setting('server_version')"
         )
     server = {row["name"]: row["value"] for row in settings}
+    server |= {row["name"]: hashed(row["name"], row["value"], hash_key) for row in others}
+    client = {**client_facts(), HASH_KEY: hashed(HASH_KEY, "", hash_key)}
     tables = {row["name"]: row["definition"] for row in definitions}
     return Environment(
         server_version=server_version,
         server=server,
-        client=client_facts(),
+        client=client,
         tables=tables,
-        fingerprint=fingerprint(server_version, server, client_facts(), tables),
+        fingerprint=fingerprint(server_version, server, client, tables),
     )
 
 
@@ -53,6 +61,12 @@ def fingerprint(*parts: object) -> str:
     """Twelve hex digits that change when any part does."""
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     return sha256(text.encode()).hexdigest()[:12]
+
+
+def hashed(name: str, value: str, key: bytes) -> str:
+    """A value as a keyed hash; the name is part of it, so that equal values look different."""
+    digest = hmac.new(key, f"{name}\0{value}".encode(), sha256)
+    return HASHED + digest.hexdigest()[:12]
 
 
 @cache

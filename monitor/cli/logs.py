@@ -17,7 +17,8 @@ def set_up_logging(form: str, level: str, secrets: Sequence[str]) -> None:
     handler.setFormatter(_Masking(inner, secrets))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # Its every job submission; ours says what matters of a run.
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    for library in ("apscheduler", "alembic"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 

@@ -10,8 +10,11 @@ import click
 from monitor import __version__
 from monitor.cli.admin import cleanup, role_sql
 from monitor.cli.config import config
+from monitor.cli.detect import detect
 from monitor.cli.measure import measure
+from monitor.cli.pause import pause, resume
 from monitor.cli.run import run
+from monitor.cli.store import store
 from monitor.errors import CanaryError
 
 PROGRAM = "ingest-canary"
@@ -26,7 +29,7 @@ def group() -> None:
     """
 
 
-for command in (run, measure, config, role_sql, cleanup):
+for command in (run, measure, detect, pause, resume, store, config, role_sql, cleanup):
     group.add_command(command)
 
 

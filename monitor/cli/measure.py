@@ -14,9 +14,10 @@ from monitor.cli.common import read_settings, settings_options
 from monitor.cli.run_json import run_as_json
 from monitor.cli.table import console, print_run, progress_bar
 from monitor.config.settings import Settings
-from monitor.daemon.assembly import resolve_plan, station, targets, wal_ledger
+from monitor.daemon.assembly import recorder, resolve_plan, station, targets, wal_ledger
 from monitor.daemon.ledger import Entry
 from monitor.measure.attempt import attempt
+from monitor.measure.clocks import SteadyClock
 from monitor.measure.runner import Progress, no_progress
 from monitor.model import Plan, Run, Target
 
@@ -29,6 +30,7 @@ from monitor.model import Plan, Run, Target
 @click.option("--rounds", type=int, help="Rounds per case.")
 @click.option("--wait", "wait_seconds", type=click.FloatRange(min=0), default=60.0,
               show_default=True, help="Seconds to wait for another run to end.")  # fmt: skip
+@click.option("--record", is_flag=True, help="Keep the run in the history.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole result, one object a run.")
 @settings_options
 def measure(
@@ -37,6 +39,7 @@ def measure(
     rows: int | None,
     rounds: int | None,
     wait_seconds: float,
+    record: bool,
     as_json: bool,
     **options: Any,
 ) -> int:
@@ -50,6 +53,8 @@ def measure(
         runs = asyncio.run(
             _measure(settings, plan, target, wait_seconds, no_progress if as_json else progress)
         )
+    if record:
+        asyncio.run(_record(settings, runs))
     output = console()
     for run in runs:
         _print(run, as_json, output)
@@ -68,7 +73,7 @@ async def _one(
 ) -> Run:
     ledger = wal_ledger(settings)
     limit = settings.limits.max_wal_bytes_per_day
-    async with station(target, plan, settings, progress) as place:
+    async with station(target, plan, settings, progress, SteadyClock()) as place:
         run = await attempt(
             place.canary,
             place.runner,
@@ -79,6 +84,16 @@ async def _one(
     if run.wal_bytes is not None:
         ledger.add(Entry(run.started_at, target.name, run.wal_bytes))
     return run
+
+
+async def _record(settings: Settings, runs: list[Run]) -> None:
+    """Into the store; where it is down, into the spool, which whoever comes next empties."""
+    keeper = recorder(settings)
+    await keeper.start()
+    for run in runs:
+        await keeper.append(run)
+    await keeper.flush()
+    await keeper.close()
 
 
 def _print(run: Run, as_json: bool, output: Console) -> None:

@@ -11,13 +11,17 @@ from datetime import timedelta
 from monitor.canary.connection import Canary
 from monitor.canary.embedded import PrivateServer
 from monitor.config.settings import Settings
+from monitor.daemon.fingerprint_key import fingerprint_key
 from monitor.daemon.ledger import WalLedger
 from monitor.errors import ConfigurationError
+from monitor.measure.clocks import SteadyClock
 from monitor.measure.runner import Progress, Runner
 from monitor.model import Plan, Target
 from monitor.store.database import Database, Location
+from monitor.store.recorder import Recorder
 from monitor.store.retention import Policy
 from monitor.store.schema import open_store
+from monitor.store.spool import Spool
 from monitor.suite import catalog, plan
 
 PRIVATE = "private"
@@ -61,6 +65,13 @@ def retention_policy(settings: Settings) -> Policy:
     )
 
 
+def recorder(settings: Settings) -> Recorder:
+    """The way into the store; nothing is opened yet."""
+    spool = Spool(settings.data_dir / "spool", settings.store.spool_max_bytes)
+    database = Database(store_location(settings))
+    return Recorder(database, spool, retention_policy(settings), settings.store.memory_max_runs)
+
+
 @asynccontextmanager
 async def stored(settings: Settings, *, create: bool = False) -> AsyncIterator[Database]:
     """The store while the block lasts, of our version. Raises StoreRefused, StoreUnavailable."""
@@ -102,11 +113,19 @@ async def _private_target(settings: Settings) -> AsyncIterator[Target]:
 
 @asynccontextmanager
 async def station(
-    target: Target, suite: Plan, settings: Settings, progress: Progress
+    target: Target, suite: Plan, settings: Settings, progress: Progress, clock: SteadyClock
 ) -> AsyncIterator[Station]:
     """What measures a target, let go of at the block's end."""
     canary = Canary(target)
+    runner = Runner(
+        suite,
+        settings.limits.limits(),
+        target.schema,
+        progress,
+        clock=clock,
+        fingerprint_key=fingerprint_key(settings),
+    )
     try:
-        yield Station(canary, Runner(suite, settings.limits.limits(), target.schema, progress))
+        yield Station(canary, runner)
     finally:
         await canary.dispose()

@@ -9,29 +9,43 @@ from __future__ import annotations
 import asyncio
 import logging
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from time import monotonic
 
 from monitor import __version__
 from monitor.canary.condition import skip_condition
 from monitor.canary.connection import round_trips
 from monitor.config.settings import Settings
-from monitor.daemon.assembly import Station, resolve_plan, station, targets, wal_ledger
+from monitor.daemon.assembly import (
+    Station,
+    recorder,
+    resolve_plan,
+    station,
+    targets,
+    wal_ledger,
+)
 from monitor.daemon.ledger import Entry
-from monitor.errors import LockHeld, TargetError
+from monitor.daemon.restore import last_runs, next_due
+from monitor.errors import LockHeld, StoreError, TargetError
 from monitor.export.metrics import render
 from monitor.export.snapshot import Snapshot, TargetTally
 from monitor.export.web import Published, WebServer
 from monitor.measure.attempt import attempt
+from monitor.measure.clocks import SteadyClock
 from monitor.measure.runner import Progress
-from monitor.model import Plan, Run, SkipReason
+from monitor.model import Plan, Run, SkipReason, Target
 from monitor.schedule import Schedule, Skipped, Tick
+from monitor.store.control import last_pause
 
 log = logging.getLogger(__name__)
 
 #: Seconds between two looks at whether a target is up, at most.
 PING_SECONDS = 60.0
+#: Seconds between two looks at what waits for the store, and between two prunings of it.
+FLUSH_SECONDS = 5.0
+MAINTENANCE_SECONDS = 3600.0
 #: Seconds that an abandoned run, its cleaning included, may take at shutdown.
 ABANDON_SECONDS = 3.0
 
@@ -51,6 +65,8 @@ class Daemon:
         self._progress = progress
         self._published = Published()
         self._ledger = wal_ledger(settings)
+        self._clock = SteadyClock()
+        self._recorder = recorder(settings)
         self._one_run = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._stations: dict[str, Station] = {}
@@ -65,29 +81,52 @@ class Daemon:
     async def run(self) -> None:
         """Start, serve until stopped, and leave nothing behind.
 
-        Raises ConfigurationError, EmbeddedServerError or PortInUse before anything is measured;
-        later nothing ends it but ``stop``.
+        Raises ConfigurationError, EmbeddedServerError, PortInUse or StoreRefused before anything is
+        measured; later nothing ends it but ``stop``.
         """
         web = WebServer(self._published, self._settings.web.host, self._settings.web.port)
         web.start()
         log.info("serving http://%s/metrics", web.address)
         try:
             async with AsyncExitStack() as stack:
+                stack.push_async_callback(self._recorder.close)
+                await self._recorder.start()
                 for target in await stack.enter_async_context(targets(self._settings)):
-                    self._stations[target.name] = await stack.enter_async_context(
-                        station(target, self._plan, self._settings, self._progress_of(target.name))
-                    )
-                    self._tallies[target.name] = TargetTally(target.name, self._settings.interval)
+                    await self._add(target, stack)
+                last = {name: await self._restore(name) for name in self._stations}
                 self._publish()
-                await self._serve()
+                await self._serve(last)
         finally:
             web.stop()
 
-    async def _serve(self) -> None:
-        self._schedule = Schedule(self._stations, self._settings.interval)
+    async def _add(self, target: Target, stack: AsyncExitStack) -> None:
+        name, progress = target.name, self._progress_of(target.name)
+        self._stations[name] = await stack.enter_async_context(
+            station(target, self._plan, self._settings, progress, self._clock)
+        )
+        self._tallies[name] = TargetTally(name, self._settings.interval)
+
+    async def _restore(self, name: str) -> datetime | None:
+        """Show what was measured before a restart; returns when the last run began."""
+        try:
+            runs = await last_runs(self._recorder.database, name, self._plan)
+        except StoreError as error:
+            log.warning("%s: its last runs are not to be had: %s", name, error)
+            return self._ledger.last_run_at(name, self._clock.now())
+        for run in runs:
+            self._tallies[name].make_last(run)
+            self._clock.not_before(run.finished_at)
+        return runs[-1].started_at if runs else None
+
+    async def _serve(self, last: Mapping[str, datetime | None]) -> None:
+        interval, now = self._settings.interval, datetime.now(UTC)
+        due = {name: next_due(at, timedelta(seconds=interval), now) for name, at in last.items()}
+        self._schedule = Schedule(self._stations, interval, due)
         self._schedule.start()
-        loops = {asyncio.create_task(self._handle_events(self._schedule))} | {
-            asyncio.create_task(self._watch(name)) for name in self._stations
+        loops = {
+            asyncio.create_task(self._handle_events(self._schedule)),
+            asyncio.create_task(self._keep_store()),
+            *(asyncio.create_task(self._watch(name)) for name in self._stations),
         }
         stopping = asyncio.create_task(self._stopping.wait())
         try:
@@ -147,10 +186,12 @@ class Daemon:
         tally.add_run(run)
         self._publish()
         self._report(run)
+        await self._recorder.append(run)
+        self._publish()
 
     async def _reason_to_skip(self, place: Station) -> SkipReason | None:
         tally = self._tallies[place.target.name]
-        tally.paused = self._pause_file_exists()
+        tally.paused = await self._is_paused(place.target.name)
         if tally.paused:
             return "paused"
         try:
@@ -159,12 +200,17 @@ class Daemon:
             log.warning("%s: its condition cannot be asked: %s", place.target.name, error)
             return None  # the run meets the same trouble and records it
 
-    def _pause_file_exists(self) -> bool:
-        return (self._settings.data_dir / "pause").exists()
+    async def _is_paused(self, name: str) -> bool:
+        if (self._settings.data_dir / "pause").exists():
+            return True
+        try:
+            return await last_pause(self._recorder.database, name) is not None
+        except StoreError:
+            return self._tallies[name].paused  # as it was when the store last said so
 
     def _skip(self, target: str, reason: SkipReason, count: int = 1) -> None:
         log.info("%s: run skipped: %s", target, reason)
-        self._tallies[target].add_skip(reason, datetime.now(UTC), "scheduled", count)
+        self._tallies[target].add_skip(reason, self._clock.now(), "scheduled", count)
         self._publish()
 
     async def _watch(self, name: str) -> None:
@@ -181,8 +227,20 @@ class Daemon:
                     tally.round_trip_seconds, tally.up = None, False
                     if was_up is not False:
                         log.warning("%s is down: %s", name, error)
-                tally.paused = self._pause_file_exists()
+                tally.paused = await self._is_paused(name)
                 self._publish()
+
+    async def _keep_store(self) -> None:
+        """Between runs, bring in what waits for the store, and hourly make it small."""
+        maintained = -MAINTENANCE_SECONDS
+        while True:
+            async with self._one_run:
+                await self._recorder.flush()
+                if monotonic() - maintained >= MAINTENANCE_SECONDS:
+                    maintained = monotonic()
+                    await self._recorder.maintain(self._clock.now())
+                self._publish()
+            await asyncio.sleep(FLUSH_SECONDS)
 
     def _progress_of(self, name: str) -> Progress:
         def on_progress(done: int, total: int, what: str) -> None:
@@ -198,10 +256,11 @@ class Daemon:
         for name, tally in self._tallies.items():
             tally.next_run_at = self._schedule.next_run_at(name) if self._schedule else None
         snapshot = Snapshot(
-            at=datetime.now(UTC),
+            at=self._clock.now(),
             version=__version__,
             python=platform.python_version(),
             targets=tuple(tally.snapshot() for tally in self._tallies.values()),
+            store=self._recorder.health(),
         )
         self._published.metrics = render(snapshot)
 

@@ -59,6 +59,12 @@ class WalLedger:
         last = entries[-1].wal_bytes if entries else 0
         return left if left > last else 0
 
+    def last_run_at(self, target: str, now: datetime) -> datetime | None:
+        """When the target's last run of these 24 hours began."""
+        return max(
+            (entry.at for entry in self._recent(now) if entry.target == target), default=None
+        )
+
     def _recent(self, now: datetime) -> list[Entry]:
         entries = [*self._read(), *self._unwritten]
         return [entry for entry in entries if now - entry.at < WINDOW]

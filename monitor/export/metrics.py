@@ -23,6 +23,7 @@ from prometheus_client.registry import Collector
 
 from monitor.export.snapshot import BUCKETS, Snapshot, TargetSnapshot
 from monitor.model import CaseKey, CaseSummary, Run
+from monitor.store.recorder import StoreHealth
 
 PREFIX = "ingest_canary_"
 CASE_LABELS = ("target", "strategy", "shape", "batch_size", "variant")
@@ -174,6 +175,17 @@ def _environment(snapshot: Snapshot) -> Values:
             )
 
 
+def of_store(value: Callable[[StoreHealth], float | None]) -> Callable[[Snapshot], Values]:
+    """A figure of the store, left out where it is not known."""
+
+    def values(snapshot: Snapshot) -> Values:
+        figure = value(snapshot.store) if snapshot.store else None
+        if figure is not None:
+            yield (), figure
+
+    return values
+
+
 def _seconds(run: Run | None) -> float | None:
     return run.duration_seconds if run else None
 
@@ -247,10 +259,25 @@ TABLE: tuple[Definition, ...] = (
                ("target", "server_version", "sqlalchemy", "asyncpg", "python", "fingerprint"),
                _environment),
     Definition("environment_changed_timestamp_seconds", "gauge",
-               "Start of the first run with the present fingerprint, if it changed since start.",
+               "Start of the first run with the present fingerprint, if another is remembered.",
                TARGET,
                per_target(lambda t: t.environment_changed_at.timestamp()
                           if t.environment_changed_at else None)),
+    Definition("store_samples_total", "counter", "Samples written to the store.", (),
+               of_store(lambda s: s.samples)),
+    Definition("store_errors_total", "counter",
+               "Attempts at the store or its spool that failed; samples wait then.", (),
+               of_store(lambda s: s.errors)),
+    Definition("store_dropped_samples_total", "counter",
+               "Samples that were lost, since no bound held them or the store never takes them.",
+               (), of_store(lambda s: s.dropped_samples)),
+    Definition("store_spooled_samples", "gauge",
+               "Samples that wait on disk or in memory for the store to be back.", (),
+               of_store(lambda s: s.spooled_samples)),
+    Definition("store_size_bytes", "gauge", "What the store takes on disk; looked at hourly.", (),
+               of_store(lambda s: s.size_bytes)),
+    Definition("store_write_seconds", "gauge", "How long the last write to the store took.", (),
+               of_store(lambda s: s.write_seconds)),
 )  # fmt: skip
 
 

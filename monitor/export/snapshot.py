@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from monitor.model import CaseKey, Run, RunOutcome, SkipReason, Trigger
+from monitor.store.recorder import StoreHealth
 
 #: Upper bounds of the round duration histogram, in seconds.
 BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -57,6 +58,7 @@ class Snapshot:
     version: str
     python: str
     targets: tuple[TargetSnapshot, ...]
+    store: StoreHealth | None = None
 
     def fresh_run(self, target: TargetSnapshot) -> Run | None:
         """The target's last run, unless it is too old to be shown as its present state."""
@@ -93,11 +95,8 @@ class TargetTally:
 
     def add_run(self, run: Run) -> None:
         """Count a finished run and make it the last one."""
-        self.last_run = run
-        self.finished_at[run.outcome] = run.finished_at
+        self.make_last(run)
         self.runs[run.outcome, run.trigger] += 1
-        failed = run.outcome == "failed"
-        self.consecutive_failures = self.consecutive_failures + 1 if failed else 0
         for failure in run.failures:
             self.failures[failure.case, failure.reason] += 1
         for result in run.cases:
@@ -109,6 +108,13 @@ class TargetTally:
                 self._add_duration(key.strategy, sample.insert_seconds)
                 for reason in sample.disturbed:
                     self.disturbed[key, reason] += 1
+
+    def make_last(self, run: Run) -> None:
+        """Show a run as the last one, as those from before a restart, without counting it."""
+        self.last_run = run
+        self.finished_at[run.outcome] = run.finished_at
+        failed = run.outcome == "failed"
+        self.consecutive_failures = self.consecutive_failures + 1 if failed else 0
         self._note_environment(run)
 
     def _note_environment(self, run: Run) -> None:

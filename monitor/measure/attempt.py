@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from uuid import uuid4
 
 from monitor.canary import tables
@@ -33,7 +32,7 @@ async def attempt(
     Raises only LockHeld: that another run goes on is a reason to skip, not a failure. Cancelled, it
     empties our tables before it ends.
     """
-    started_at = datetime.now(UTC)
+    started_at = runner.clock.now()
     try:
         admission = await admit(canary.target)
         async with canary.session() as session, exclusive(session, wait_seconds):
@@ -50,12 +49,12 @@ async def attempt(
             target=canary.target.name,
             trigger=trigger,
             started_at=started_at,
-            finished_at=datetime.now(UTC),
+            finished_at=runner.clock.now(),
             outcome="failed",
             environment=None,
             cases=(),
             probes={},
-            failure=failure_of(error),
+            failure=failure_of(error, runner.clock.now()),
         )
 
 

@@ -1,12 +1,13 @@
-"""The clocks of a round: wall, commit, client CPU, and the time of each batch."""
+"""The clocks of a round: wall, commit, client CPU, the time of each batch; and the time of day."""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from time import perf_counter, thread_time
+from datetime import UTC, datetime, timedelta
+from time import monotonic, perf_counter, thread_time
 
 #: Below this many batches a first and a last quarter say nothing.
 MIN_BATCHES_FOR_TREND = 4
@@ -43,6 +44,34 @@ class RoundClock:
         self.commit_seconds += now - self._lap
         self.insert_seconds += now - self._started
         self.client_seconds += thread_time() - self._cpu
+
+
+class SteadyClock:
+    """What time it is, in UTC, as one process tells it: it never goes back.
+
+    It follows the system's clock forward; where that is set back, it goes on by the monotonic
+    clock, so that runs keep their order and their distances.
+    """
+
+    def __init__(
+        self,
+        wall: Callable[[], datetime] = lambda: datetime.now(UTC),
+        elapsed: Callable[[], float] = monotonic,
+    ) -> None:
+        self._wall = wall
+        self._elapsed = elapsed
+        self._at = wall()
+        self._mark = elapsed()
+
+    def now(self) -> datetime:
+        mark = self._elapsed()
+        self._at = max(self._wall(), self._at + timedelta(seconds=mark - self._mark))
+        self._mark = mark
+        return self._at
+
+    def not_before(self, moment: datetime) -> None:
+        """Go on from there if it is later: what was recorded before a restart stays before."""
+        self._at = max(self.now(), moment)
 
 
 def late_batch_ratio(batch_seconds: Sequence[float]) -> float | None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from monitor.canary import tables
 from monitor.canary.connection import Session, translated
 from monitor.canary.counters import Activity, Snapshot, StatementCounters, Work, activity
 from monitor.errors import BudgetExceeded, RoundTimeout, RowsMissing, ServerError, TargetError
 from monitor.measure.binding import Bound, Rows, make_batches
-from monitor.measure.clocks import RoundClock, collector_held_off, late_batch_ratio
+from monitor.measure.clocks import RoundClock, SteadyClock, collector_held_off, late_batch_ratio
 from monitor.measure.disturbance import (
     HostActivity,
     disturbances,
@@ -33,12 +33,13 @@ _RATIO_DIGITS = 6
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What rounds need: the session, the bound shapes' oids, the counters if any, the limits."""
+    """What rounds need: the session, the bound shapes' oids, the counters if any, the clock."""
 
     session: Session
     limits: Limits
     counters: StatementCounters | None
     oids: Sequence[int]
+    clock: SteadyClock
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ async def measure_round(
     with collector_held_off():
         batches = make_batches(case, bound, case.rows)
         before = await _look(bench)
-        started_at = datetime.now(UTC)
+        started_at = bench.clock.now()
         clock = await insert_batches(bench, case, bound, batches)
         after = await _look(bench)
     await _verify(bench, name, case.rows)

@@ -11,7 +11,7 @@ import random
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from time import monotonic
 from typing import cast
 from uuid import uuid4
@@ -23,7 +23,7 @@ from monitor.canary.environment import read_environment
 from monitor.environment import Environment
 from monitor.errors import BudgetExceeded, LockLost, RoundTimeout, TargetError, TargetUnavailable
 from monitor.measure.binding import bind, make_batches
-from monitor.measure.clocks import collector_held_off, exempt_from_collection
+from monitor.measure.clocks import SteadyClock, collector_held_off, exempt_from_collection
 from monitor.measure.disturbance import checkpoint_started
 from monitor.measure.probes import measure_probes
 from monitor.measure.round import GRACE_SECONDS, Bench, Round, insert_batches, measure_round
@@ -73,13 +73,23 @@ class _Record:
 class Runner:
     """Executes a plan on sessions of one target; one per target and process.
 
-    ``progress`` hears of every round. What is kept between runs are mapped classes and whether the
+    ``progress`` hears of every round, ``clock`` dates it all, ``fingerprint_key`` hashes settings
+    that are not kept. What is kept between runs are mapped classes and whether the
     process is warm.
     """
 
     def __init__(
-        self, plan: Plan, limits: Limits, schema: str, progress: Progress = no_progress
+        self,
+        plan: Plan,
+        limits: Limits,
+        schema: str,
+        progress: Progress = no_progress,
+        *,
+        clock: SteadyClock | None = None,
+        fingerprint_key: bytes = b"",
     ) -> None:
+        self.clock = clock or SteadyClock()
+        self._fingerprint_key = fingerprint_key
         self._plan = plan
         self._limits = limits
         self._binding = bind(plan, schema)
@@ -92,7 +102,7 @@ class Runner:
         ``wal_allowance`` is what the run may still write, in bytes. Tables are empty afterwards.
         """
         run_id = uuid4()
-        record = _Record(datetime.now(UTC), monotonic() + self._limits.run_seconds)
+        record = _Record(self.clock.now(), monotonic() + self._limits.run_seconds)
         # A frozen server or a dead network obeys no timeout of the server's.
         seconds = self._limits.run_seconds + GRACE_SECONDS
         given_up = asyncio.get_running_loop().call_later(seconds, session.driver.terminate)
@@ -114,7 +124,7 @@ class Runner:
         if not session.alive and monotonic() > record.deadline:
             error = self._too_long()
         why = await _abort_reason(session, error)
-        record.failure = failure_of(why, *(record.lost_in or ()))
+        record.failure = failure_of(why, self.clock.now(), *(record.lost_in or ()))
 
     def _too_long(self) -> RoundTimeout:
         return RoundTimeout(f"the run took longer than {self._limits.run_seconds:g} s")
@@ -124,12 +134,12 @@ class Runner:
     ) -> None:
         await bound_statements(session, self._limits.round_seconds)
         await tables.prepare(session, self._binding.tables)
-        record.environment = await read_environment(session)
+        record.environment = await read_environment(session, self._fingerprint_key)
         counters, notices = await statement_counters(session)
         record.notices += notices
         names = [table.name for table in self._binding.tables]
         oids = list((await table_oids(session, names)).values())
-        bench = Bench(session, self._limits, counters, oids)
+        bench = Bench(session, self._limits, counters, oids, self.clock)
         record.meter = await start_meter(session, counters, wal_allowance)
         await self._warm_up(bench, record)
         for number in range(1, self._plan.rounds + 1):
@@ -205,7 +215,7 @@ class Runner:
         if not session.alive:
             record.lost_in = (case.key, number)
             raise error
-        failure = failure_of(error, case.key, number)
+        failure = failure_of(error, self.clock.now(), case.key, number)
         record.failures[case.key].append(failure)
         if failure.reason == "budget":
             record.given_up.add(case.key)
@@ -225,7 +235,7 @@ class Runner:
             target=target,
             trigger=trigger,
             started_at=record.started_at,
-            finished_at=max(record.started_at, datetime.now(UTC)),
+            finished_at=self.clock.now(),
             outcome=_outcome(cases, record.failure),
             environment=record.environment,
             cases=cases,
@@ -299,8 +309,8 @@ async def _abort_reason(session: Session, error: TargetError) -> TargetError:
 
 
 def failure_of(
-    error: TargetError, case: CaseKey | None = None, number: int | None = None
+    error: TargetError, at: datetime, case: CaseKey | None = None, number: int | None = None
 ) -> Failure:
-    """The record of an error, now."""
+    """The record of an error."""
     reason = cast("FailureReason", error.reason)
-    return Failure(datetime.now(UTC), reason, str(error), case, number)
+    return Failure(at, reason, str(error), case, number)

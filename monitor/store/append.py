@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
-from sqlalchemy import insert, or_, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.errors import StoreRejected
+from monitor.errors import StoreConflict
 from monitor.store import tables
 from monitor.store.database import Database
-from monitor.store.names import Names, insert_or_leave, name_all
-from monitor.store.partitions import Partitions
-from monitor.store.records import RunRecord, at
+from monitor.store.names import Names, name_all
+from monitor.store.partitions import WEEK, Partitions
+from monitor.store.records import RunRecord, SampleRow, at
 
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
+_SECOND = timedelta(seconds=1)
 _MICROSECOND = timedelta(microseconds=1)
+
+_COLUMNS = ("series_id", "started_at", *SampleRow._fields)
 
 #: Two writers can meet at one key; who loses looks again.
 _ATTEMPTS = 3
@@ -51,38 +54,116 @@ class Appender:
         """
         if partitioned and self._partitions:
             await self._partitions.cover(record.started_at for record in records)
-        for _ in range(_ATTEMPTS):
+        for _ in range(_ATTEMPTS - 1):
             try:
                 return await self._append(records)
-            except IntegrityError as error:
-                conflict = error
+            except StoreConflict:
                 self._names = Names()
-        raise StoreRejected(f"the store does not take a run: {conflict.orig}") from conflict
+        return await self._append(records)
+
+    async def make_ahead(self, now: datetime, *, partitioned: bool) -> None:
+        """Make the partitions of this and the next week. Raises StoreUnavailable."""
+        if partitioned and self._partitions:
+            await self._partitions.cover((now, now + WEEK))
 
     async def _append(self, records: Sequence[RunRecord]) -> Appended:
-        async with self._database.writing() as connection:
+        database = self._database
+        async with database.writing() as connection:
             names = await name_all(connection, self._names, records)
-            new = await _new(connection, names, records)
-            if new:
-                await connection.execute(insert(tables.run), [_run_row(r, names) for r in new])
-                await self._append_parts(connection, names, new)
+            new = await self._new(connection, names, records)
+            await database.insert(connection, tables.run, [self._run(r, names) for r in new])
+            await database.insert(connection, tables.failure, self._failures(new, names))
+            await database.insert(connection, tables.sample, self._samples(new, names), _COLUMNS)
+            await self._mark_due(connection, names, new)
+            for record in new:
+                if record.state is not None:
+                    await _keep_state(connection, names.targets[record.target], record)
         self._names = names
         return Appended(len(new), sum(record.sample_count for record in new))
 
-    async def _append_parts(
+    async def _new(
         self, connection: AsyncConnection, names: Names, records: Sequence[RunRecord]
-    ) -> None:
-        failures = [row for record in records for row in _failure_rows(record, names)]
-        if failures:
-            await connection.execute(insert(tables.failure), failures)
-        await self._database.insert(connection, tables.sample, self._samples(records, names))
-        due = {(names.targets[r.target], hour_of(r.started_at)) for r in records if r.samples}
-        if due:
-            rows = [{"target_id": target, "started_at": hour} for target, hour in sorted(due)]
-            await connection.execute(insert_or_leave(connection, tables.rollup_due), rows)
+    ) -> list[RunRecord]:
+        """The runs that are not there, moved on by microseconds where another has their key."""
+        ids, taken = await self._present(connection, names, records)
+        new = []
         for record in records:
-            if record.state is not None:
-                await _keep_state(connection, names.targets[record.target], record)
+            if record.id in ids:
+                continue
+            target, moment = names.targets[record.target], record.started_at
+            while (target, moment) in taken:
+                moment += _MICROSECOND
+            ids.add(record.id)
+            taken.add((target, moment))
+            new.append(record if moment == record.started_at else at(record, moment))
+        return new
+
+    async def _present(
+        self, connection: AsyncConnection, names: Names, records: Sequence[RunRecord]
+    ) -> tuple[set[str], set[tuple[int, datetime]]]:
+        """Ids and keys of the runs that are there about the time of these."""
+        database = self._database
+        statement = (
+            f"SELECT id, started_at FROM {database.name_of(tables.run)}"  # noqa: S608
+            " WHERE target_id = $1 AND started_at >= $2 AND started_at <= $3"
+        )
+        ids, taken = set(), set()
+        for target in {record.target for record in records}:
+            moments = [record.started_at for record in records if record.target == target]
+            # A run that was moved on is found too.
+            span = database.driver_time(min(moments)), database.driver_time(max(moments) + _SECOND)
+            number = names.targets[target]
+            for run_id, started_at in await database.fetch(connection, statement, number, *span):
+                ids.add(run_id)
+                taken.add((number, database.moment(started_at)))
+        return ids, taken
+
+    async def _mark_due(
+        self, connection: AsyncConnection, names: Names, records: Iterable[RunRecord]
+    ) -> None:
+        database = self._database
+        due = {(names.targets[r.target], hour_of(r.started_at)) for r in records if r.samples}
+        statement = (
+            f"INSERT INTO {database.name_of(tables.rollup_due)} (target_id, started_at, mark)"  # noqa: S608
+            " VALUES ($1, $2, $3)"
+        )
+        mark = uuid4().hex
+        rows = [(target, database.driver_time(hour), mark) for target, hour in sorted(due)]
+        await database.execute_many(connection, statement, rows)
+
+    def _run(self, record: RunRecord, names: Names) -> tuple[Any, ...]:
+        moment = self._database.driver_time
+        return (
+            names.targets[record.target],
+            moment(record.started_at),
+            record.id,
+            moment(record.finished_at),
+            record.trigger,
+            record.outcome,
+            record.rounds,
+            record.wal_bytes,
+            record.environment.fingerprint if record.environment else None,
+            json.dumps({name: list(values) for name, values in record.probes.items()}),
+            json.dumps([asdict(notice) for notice in record.notices]),
+        )
+
+    def _failures(self, records: Iterable[RunRecord], names: Names) -> list[tuple[Any, ...]]:
+        moment = self._database.driver_time
+        return [
+            (
+                names.targets[record.target],
+                moment(record.started_at),
+                number,
+                names.series[record.target, row.series] if row.series else None,
+                row.round,
+                int(row.of_run),
+                moment(row.at),
+                row.reason,
+                row.message,
+            )
+            for record in records
+            for number, row in enumerate(record.failures)
+        ]
 
     def _samples(self, records: Iterable[RunRecord], names: Names) -> list[tuple[Any, ...]]:
         rows: list[tuple[Any, ...]] = []
@@ -102,70 +183,6 @@ def hour_of(moment: datetime) -> datetime:
 def day_of(moment: datetime) -> datetime:
     """The beginning of the UTC day of a moment."""
     return hour_of(moment).replace(hour=0)
-
-
-async def _new(
-    connection: AsyncConnection, names: Names, records: Sequence[RunRecord]
-) -> list[RunRecord]:
-    """The runs that are not there yet, moved on by microseconds where another has their key."""
-    table = tables.run
-    keys = [(names.targets[record.target], record.started_at) for record in records]
-    rows = await connection.execute(
-        select(table.c.id, table.c.target_id, table.c.started_at).where(
-            or_(
-                table.c.id.in_([record.id for record in records]),
-                tuple_(table.c.target_id, table.c.started_at).in_(keys),
-            )
-        )
-    )
-    ids, taken = set(), set()
-    for row in rows:
-        ids.add(row.id)
-        taken.add((row.target_id, row.started_at))
-    new = []
-    for record in records:
-        if record.id in ids:
-            continue
-        target, moment = names.targets[record.target], record.started_at
-        while (target, moment) in taken:
-            moment += _MICROSECOND
-        ids.add(record.id)
-        taken.add((target, moment))
-        new.append(at(record, moment))
-    return new
-
-
-def _run_row(record: RunRecord, names: Names) -> dict[str, Any]:
-    return {
-        "target_id": names.targets[record.target],
-        "started_at": record.started_at,
-        "id": record.id,
-        "finished_at": record.finished_at,
-        "trigger": record.trigger,
-        "outcome": record.outcome,
-        "rounds": record.rounds,
-        "wal_bytes": record.wal_bytes,
-        "fingerprint": record.environment.fingerprint if record.environment else None,
-        "probes": {name: list(values) for name, values in record.probes.items()},
-        "notices": [asdict(notice) for notice in record.notices],
-    }
-
-
-def _failure_rows(record: RunRecord, names: Names) -> list[dict[str, Any]]:
-    return [
-        {
-            "target_id": names.targets[record.target],
-            "started_at": record.started_at,
-            "number": number,
-            "series_id": names.series[record.target, row.series] if row.series else None,
-            "round": row.round,
-            "of_run": int(row.of_run),
-            "at": row.at,
-            "reason": row.reason,
-            "message": row.message,
-        }
-        for number, row in enumerate(record.failures)
-    ]
 
 
 async def _keep_state(connection: AsyncConnection, target_id: int, record: RunRecord) -> None:

@@ -18,32 +18,25 @@ import aiosqlite
 import asyncpg
 from sqlalchemy import Connection, Table, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from monitor.config.dsn import for_asyncpg, secrets_of
-from monitor.errors import StoreError, StoreRejected, StoreUnavailable
+from monitor.errors import StoreConflict, StoreError, StoreRejected, StoreUnavailable
 from monitor.store.tables import instant, microseconds
 
 Kind = Literal["sqlite", "postgresql", "timescaledb"]
 
-#: Our session on a store's server is ended by the server where we left it behind.
-_SERVER_SETTINGS = {
-    "application_name": "ingest-canary store",
-    "idle_in_transaction_session_timeout": "60s",
-}
-
 #: Execution option of connections that only read: SQLite's write lock is not for them.
 _READ_ONLY = "ingest_canary_read_only"
 
+#: A connection older than this is replaced before it is used: asking whether it still lives would
+#: cost every read three round trips.
+_OLD_SECONDS = 30
+
 #: Errors that say what was sent is wrong, now and for ever.
-_REJECTED = (
-    asyncpg.DataError,
-    asyncpg.IntegrityConstraintViolationError,
-    sqlite3.IntegrityError,
-    sqlite3.DataError,
-    OverflowError,
-)
+_REJECTED = (asyncpg.DataError, sqlite3.DataError, OverflowError)
+_CONFLICT = (asyncpg.IntegrityConstraintViolationError, sqlite3.IntegrityError)
 _UNAVAILABLE = (
     OSError,
     TimeoutError,
@@ -97,6 +90,10 @@ class Database:
         """A transaction that is committed at the block's end. Raises StoreUnavailable."""
         with self.translated():
             async with self._engine.begin() as connection:
+                if self.schema:
+                    # Opens the transaction: before a first statement, what goes by the driver
+                    # itself would run outside it.
+                    await connection.exec_driver_sql("SELECT 1")
                 yield connection
 
     def driver_time(self, at: datetime) -> datetime | int:
@@ -108,24 +105,41 @@ class Database:
         return value if isinstance(value, datetime) else instant(value)
 
     async def insert(
-        self, connection: AsyncConnection, table: Table, rows: Sequence[tuple[Any, ...]]
+        self,
+        connection: AsyncConnection,
+        table: Table,
+        rows: Sequence[tuple[Any, ...]],
+        columns: Sequence[str] = (),
     ) -> None:
-        """Insert many rows, values in the order of the table's columns, the driver's fastest way.
+        """Insert many rows by the driver's fastest way; ``columns`` default to all in their order.
 
-        Moments must be as the driver takes them: see ``driver_time``. A statement must have run in
-        the transaction before, or COPY would run outside it.
+        Moments must be as the driver takes them (see ``driver_time``), JSON as text. Only in a
+        transaction by ``writing``.
         """
         if not rows:
             return
         driver = await _driver(connection)
-        names = [column.name for column in table.columns]
+        names = columns or [column.name for column in table.columns]
         if isinstance(driver, aiosqlite.Connection):
-            marks = ", ".join("?" * len(names))
-            await driver.executemany(f'INSERT INTO "{table.name}" VALUES ({marks})', rows)  # noqa: S608
+            listed, marks = ", ".join(map(quoted, names)), ", ".join("?" * len(names))
+            await driver.executemany(
+                f"INSERT INTO {quoted(table.name)} ({listed}) VALUES ({marks})",  # noqa: S608
+                rows,
+            )
             return
         await driver.copy_records_to_table(
             table.name, schema_name=self.schema, columns=names, records=rows
         )
+
+    async def execute_many(
+        self, connection: AsyncConnection, statement: str, rows: Sequence[tuple[Any, ...]]
+    ) -> None:
+        """Run a driver's own statement once a row; parameters are ``$1`` … on both engines."""
+        driver = await _driver(connection)
+        if isinstance(driver, aiosqlite.Connection):
+            statement = statement.replace("$", "?")
+        if rows:
+            await driver.executemany(statement, rows)
 
     async def fetch(
         self, connection: AsyncConnection, statement: str, *values: Any
@@ -153,10 +167,10 @@ class Database:
             yield
         except StoreError:
             raise
-        except IntegrityError:
-            raise  # the caller's to judge: a key that is taken
         except Exception as error:
             cause = _cause(error)
+            if isinstance(cause, _CONFLICT):
+                raise StoreConflict(self._sentence(cause)) from error
             if isinstance(cause, _REJECTED):
                 raise StoreRejected(self._sentence(cause)) from error
             if isinstance(cause, _UNAVAILABLE):
@@ -197,6 +211,7 @@ def _sqlite(location: Location) -> AsyncEngine:
     engine = create_async_engine(
         f"sqlite+aiosqlite:///{location.path}",
         connect_args={"timeout": location.timeout_seconds},
+        pool_reset_on_return=None,  # nothing is left open; asking costs a turn of the thread
     )
     event.listen(engine.sync_engine, "connect", _configure_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_immediately)
@@ -225,13 +240,23 @@ def _begin_immediately(connection: Connection) -> None:
 
 def _postgresql(location: Location) -> AsyncEngine:
     async def connect() -> Any:
-        return await asyncpg.connect(
+        driver = await asyncpg.connect(
             for_asyncpg(location.url or ""),
             timeout=location.timeout_seconds,
             command_timeout=location.timeout_seconds,
-            server_settings=_SERVER_SETTINGS,
+            server_settings={"application_name": "ingest-canary store"},
         )
+        # What we leave behind or wait for in vain, the server ends. Not at start-up: poolers
+        # refuse most settings there.
+        for name in ("lock_timeout", "idle_in_transaction_session_timeout"):
+            milliseconds = f"{location.timeout_seconds * 1000:.0f}"
+            await driver.execute("SELECT pg_catalog.set_config($1, $2, false)", name, milliseconds)
+        return driver
 
     return create_async_engine(
-        "postgresql+asyncpg://", async_creator=connect, pool_pre_ping=True, pool_size=2
+        "postgresql+asyncpg://",
+        async_creator=connect,
+        pool_size=2,
+        pool_recycle=_OLD_SECONDS,
+        pool_reset_on_return=None,  # nothing is left open; asking costs a round trip
     )

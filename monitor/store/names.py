@@ -27,11 +27,15 @@ class Names:
         self.series: dict[SeriesName, int] = {}
         self.fingerprints: set[str] = set()
 
-    def add(self, other: Names) -> None:
-        """Remember what another has learned."""
-        self.targets |= other.targets
-        self.series |= other.series
-        self.fingerprints |= other.fingerprints
+    def with_added(self, found: Names) -> Names:
+        """These and what was found beside them; these themselves stay as they are."""
+        if not (found.targets or found.series or found.fingerprints):
+            return self
+        every = Names()
+        every.targets = self.targets | found.targets
+        every.series = self.series | found.series
+        every.fingerprints = self.fingerprints | found.fingerprints
+        return every
 
 
 async def name_all(
@@ -41,18 +45,18 @@ async def name_all(
     found, records = Names(), list(records)
     for record in records:
         await _name_target(connection, known, found, record.target)
-        keys = [*record.samples, *(row.series for row in record.failures if row.series)]
-        for key in dict.fromkeys(keys):
-            await _name_series(connection, known, found, (record.target, key))
+        for key in record.samples:
+            if (record.target, key) not in known.series:
+                await _name_series(connection, known, found, (record.target, key))
+        for row in record.failures:
+            if row.series:
+                await _name_series(connection, known, found, (record.target, row.series))
     for environment in {r.environment.fingerprint: r.environment for r in records if r.environment
                         }.values():  # fmt: skip
         if environment.fingerprint not in known.fingerprints:
             await _add_environment(connection, environment)
             found.fingerprints.add(environment.fingerprint)
-    all_known = Names()
-    all_known.add(known)
-    all_known.add(found)
-    return all_known
+    return known.with_added(found)
 
 
 async def _name_target(connection: AsyncConnection, known: Names, found: Names, name: str) -> None:

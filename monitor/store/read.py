@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -25,26 +25,23 @@ class Series(NamedTuple):
     key: SeriesKey
 
 
-class Columns(NamedTuple):
-    """Samples of one series, oldest first, a tuple a column.
-
-    ``started_at`` is the driver's: microseconds since 1970 on SQLite, datetimes on PostgreSQL. All
-    rounds of a run share it.
-    """
-
-    started_at: tuple[Any, ...] = ()
-    round: tuple[int, ...] = ()
-    disturbed: tuple[int, ...] = ()
-    insert_ns: tuple[int, ...] = ()
-    commit_ns: tuple[int, ...] = ()
-    client_ns: tuple[int, ...] = ()
-    server_ns: tuple[int | None, ...] = ()
-    calls: tuple[int | None, ...] = ()
-    counted_rows: tuple[int | None, ...] = ()
-    wal_bytes: tuple[int | None, ...] = ()
-    wal_records: tuple[int | None, ...] = ()
-    wal_fpi: tuple[int | None, ...] = ()
-    blocks_hit: tuple[int | None, ...] = ()
+#: What ``newest`` gives of a sample. ``started_at`` is the driver's (see ``Database.moment``), the
+#: same for all rounds of a run.
+COLUMNS = (
+    "started_at",
+    "round",
+    "disturbed",
+    "insert_ns",
+    "commit_ns",
+    "client_ns",
+    "server_ns",
+    "calls",
+    "counted_rows",
+    "wal_bytes",
+    "wal_records",
+    "wal_fpi",
+    "blocks_hit",
+)
 
 
 async def series_list(
@@ -69,28 +66,23 @@ async def series_list(
     ]
 
 
-async def newest(
-    database: Database, series_id: int, runs: int, rounds: int, *, since: datetime | None = None
-) -> Columns:
+async def newest(database: Database, series_id: int, runs: int, rounds: int) -> list[Sequence[Any]]:
     """The last ``runs`` runs of a series, of at most ``rounds`` rounds each: one range read.
 
-    With fewer rounds in some runs, more runs come back; a run is never cut in two, but for the
-    oldest, which is left out then.
+    Rows of ``COLUMNS``, oldest first. With fewer rounds in some runs, more runs come back; a run is
+    never cut in two, but for the oldest, which is left out then.
     """
     limit = runs * rounds
-    lower = "" if since is None else " AND started_at >= $3"
     statement = (
-        f"SELECT {', '.join(Columns._fields)} FROM {database.name_of(tables.sample)}"  # noqa: S608
-        f" WHERE series_id = $1{lower} ORDER BY started_at DESC, round DESC LIMIT $2"
+        f"SELECT {', '.join(COLUMNS)} FROM {database.name_of(tables.sample)}"  # noqa: S608
+        " WHERE series_id = $1 ORDER BY started_at DESC, round DESC LIMIT $2"
     )
-    values = [series_id, limit] + ([] if since is None else [database.driver_time(since)])
     async with database.reading() as connection:
-        rows = await database.fetch(connection, statement, *values)
-    columns = [column[::-1] for column in zip(*rows, strict=True)]
-    if len(rows) == limit and columns[1][0] > 1:
-        first = next((n for n, at in enumerate(columns[0]) if at != columns[0][0]), limit)
-        columns = [column[first:] for column in columns]
-    return Columns(*columns)
+        rows = list(await database.fetch(connection, statement, series_id, limit))
+    rows.reverse()
+    if len(rows) == limit and rows[0][1] > 1:
+        return rows[next((n for n, row in enumerate(rows) if row[0] != rows[0][0]), limit) :]
+    return rows
 
 
 # --- runs ----------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ _DISTURBANCES: tuple[Disturbance, ...] = get_args(Disturbance)
 _MICROSECOND = timedelta(microseconds=1)
 _NANO = 1_000_000_000
 _MILLION = 1_000_000
+_LARGEST = 2**31 - 1
 
 
 class SeriesKey(NamedTuple):
@@ -48,7 +49,11 @@ class SeriesKey(NamedTuple):
 
 
 class SampleRow(NamedTuple):
-    """A round in integers; see ``tables.sample``. ``counted_rows`` is set where it is not all."""
+    """A round in integers; see ``tables.sample``. ``counted_rows`` is set where it is not all.
+
+    ``offset_us``, ``round_trip_ns`` and ratios end at what four bytes hold: 35 minutes, 2 seconds
+    and 2,147.
+    """
 
     round: int
     other_sessions: int | None
@@ -169,22 +174,30 @@ def _sample_row(sample: Sample, run_started_at: datetime) -> SampleRow:
         server_ns=_whole(sample.server_seconds, _NANO),
         wal_bytes=sample.wal_bytes,
         blocks_hit=sample.blocks_hit,
-        offset_us=(sample.started_at - run_started_at) // _MICROSECOND,
-        round_trip_ns=round(sample.round_trip_seconds * _NANO),
+        offset_us=_small((sample.started_at - run_started_at) // _MICROSECOND),
+        round_trip_ns=_small(round(sample.round_trip_seconds * _NANO)),
         calls=sample.calls,
         counted_rows=_counted_rows(sample),
         wal_records=sample.wal_records,
         wal_fpi=sample.wal_fpi,
         blocks_read=sample.blocks_read,
         blocks_dirtied=sample.blocks_dirtied,
-        late_batch_ppm=_whole(sample.late_batch_ratio, _MILLION),
-        steal_ppm=_whole(sample.steal_ratio, _MILLION),
-        pressure_ppm=_whole(sample.pressure_ratio, _MILLION),
+        late_batch_ppm=_ppm(sample.late_batch_ratio),
+        steal_ppm=_ppm(sample.steal_ratio),
+        pressure_ppm=_ppm(sample.pressure_ratio),
     )
+
+
+def _small(value: int) -> int:
+    return max(-_LARGEST, min(value, _LARGEST))
 
 
 def _whole(value: float | None, unit: int) -> int | None:
     return None if value is None else round(value * unit)
+
+
+def _ppm(ratio: float | None) -> int | None:
+    return None if ratio is None else _small(round(ratio * _MILLION))
 
 
 def _counted_rows(sample: Sample) -> int | None:

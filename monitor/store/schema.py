@@ -8,8 +8,8 @@ a lock, so two daemons that start at once make one store.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
-from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -73,6 +73,8 @@ async def versions_of(database: Database, migrations: Path = MIGRATIONS) -> Vers
     """Which schema is there and which is needed. Raises StoreRefused for what is not ours."""
     scripts = ScriptDirectory.from_config(_config(migrations))
     needed = scripts.get_current_head() or ""
+    if not database.schema and not database.location.path.exists():
+        return Versions(None, needed, known=True)  # asking would make the file
     async with database.reading() as connection:
         if not await _is_ours(database, connection):
             return Versions(None, needed, known=True)
@@ -99,6 +101,29 @@ async def migrate(database: Database, migrations: Path = MIGRATIONS) -> Versions
     return before
 
 
+async def migration_sql(
+    database: Database, owner: str | None = None, migrations: Path = MIGRATIONS
+) -> str:
+    """What ``migrate`` would do to a PostgreSQL store, as SQL for a DBA; nothing is changed.
+
+    ``owner`` is the role that the tables shall belong to, by default whoever runs the SQL. Of a
+    location without URL nothing is asked: the SQL then creates the store. Raises StoreRefused.
+    """
+    if database.schema is None:
+        versions, exists, kind = Versions(None, "head", known=True), False, "postgresql"
+    else:
+        versions = await versions_of(database, migrations)
+        if not versions.known:
+            await open_store(database, migrations)  # says so
+        async with database.reading() as connection:
+            exists = await _schema_is_ours(connection, database.schema)
+            kind = await connection.run_sync(_kind_to_create, database.schema)
+        kind = kind if versions.found is None else await kind_of(database)
+    if versions.current:
+        return f"-- The store has schema {versions.found}, which is needed: nothing to do.\n"
+    return _script(database.location.schema, versions, exists, kind, owner, migrations)
+
+
 async def kind_of(database: Database) -> Kind:
     """What the store was created as."""
     async with database.reading() as connection:
@@ -121,8 +146,6 @@ async def _is_ours(database: Database, connection: AsyncConnection) -> bool:
 
 
 async def _file_is_ours(database: Database, connection: AsyncConnection) -> bool:
-    if not database.location.path.exists():
-        return False
     application_id = await connection.scalar(text("PRAGMA application_id"))
     tables = await connection.scalar(text("SELECT count(*) FROM sqlite_master"))
     if tables and application_id != _APPLICATION_ID:
@@ -178,12 +201,13 @@ async def _prepare(database: Database, connection: AsyncConnection) -> None:
         await _mark(connection, f"SCHEMA {quoted(database.schema)}")
 
 
+_LOCK = "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended({name}, 0))"
+
+
 async def lock_definitions(database: Database, connection: AsyncConnection) -> None:
     """Wait for others that create or drop tables of this store; until the transaction ends."""
-    await connection.execute(
-        text("SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(:name, 0))"),
-        {"name": f"{MARK} {database.schema}"},
-    )
+    name = {"name": f"{MARK} {database.schema}"}
+    await connection.execute(text(_LOCK.format(name=":name")), name)
 
 
 async def _mark(connection: AsyncConnection, what: str) -> None:
@@ -208,9 +232,36 @@ def _upgrade(connection: Connection, schema: str | None, migrations: Path) -> No
     config.attributes.update(connection=connection, schema=schema, kind=kind)
     command.upgrade(config, "head")
     if created:
-        facts: dict[str, Any] = {"kind": kind, "created_by": __version__}
-        rows = [{"name": name, "value": value} for name, value in facts.items()]
-        connection.execute(insert(store), rows)
+        connection.execute(insert(store), _facts(kind))
+
+
+def _script(
+    schema: str, versions: Versions, exists: bool, kind: str, owner: str | None, migrations: Path
+) -> str:
+    """One transaction that makes or upgrades all, ours by mark and of the owner."""
+    config = _config(migrations)
+    config.output_buffer = written = StringIO()
+    config.attributes.update(schema=schema, kind=kind)
+    command.upgrade(config, f"{versions.found}:head" if versions.found else "head", sql=True)
+    own, marked = quoted(schema), f"IS '{MARK}';\n"
+    lock = _LOCK.format(name=f"'{MARK} {schema}'")
+    parts = ["BEGIN;\n", f"{lock};\n"]
+    if not exists:
+        authorization = f" AUTHORIZATION {quoted(owner)}" if owner else ""
+        parts.append(f"CREATE SCHEMA {own}{authorization};\nCOMMENT ON SCHEMA {own} {marked}")
+    if owner:
+        parts.append(f"SET LOCAL ROLE {quoted(owner)};\n")
+    parts.append(written.getvalue())
+    if versions.found is None:
+        values = ", ".join(f"('{each['name']}', '{each['value']}')" for each in _facts(kind))
+        parts.append(f"COMMENT ON TABLE {own}.alembic_version {marked}")
+        parts.append(f"INSERT INTO {own}.store (name, value) VALUES {values};\n")  # noqa: S608
+    return "\n".join([*parts, "COMMIT;\n"])
+
+
+def _facts(kind: str) -> list[dict[str, str]]:
+    facts = {"kind": kind, "created_by": __version__}
+    return [{"name": name, "value": value} for name, value in facts.items()]
 
 
 def _kind_to_create(connection: Connection, schema: str | None) -> Kind:

@@ -4,8 +4,8 @@ A series is one case on one target. Its samples are keyed ``series_id, started_a
 its newest part is one contiguous range; ``started_at`` is that of the run, which finds a sample's
 run without a column for it. Times are microseconds since 1970 on SQLite, timestamptz on PostgreSQL.
 Seconds are whole nanoseconds (``_ns``), ratios whole millionths (``_ppm``): small on SQLite, and
-exactly what the domain's samples hold. Nothing refers to ``sample`` and it refers to nothing, so
-that partitions come and go freely.
+exactly what the domain's samples hold. Wide columns come first, which saves PostgreSQL padding.
+Nothing refers to ``sample`` and it refers to nothing, so that partitions come and go freely.
 """
 
 from __future__ import annotations
@@ -17,17 +17,20 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Column,
+    Constraint,
     Dialect,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     SmallInteger,
     Table,
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 #: The comment that says a schema or table is ours to change.
@@ -68,12 +71,10 @@ class Instant(TypeDecorator[datetime]):
         return value.astimezone(UTC) if dialect.name == "postgresql" else instant(value)
 
 
-_json = JSON().with_variant(JSONB(), "postgresql")
-
 metadata = MetaData()
 
 
-def _table(name: str, *parts: Column[Any] | UniqueConstraint, **options: Any) -> Table:
+def _table(name: str, *parts: Column[Any] | Constraint | Index, **options: Any) -> Table:
     return Table(name, metadata, *parts, comment=MARK, **options)
 
 
@@ -105,9 +106,9 @@ environment = _table(
     "environment",
     Column("fingerprint", Text, primary_key=True),
     Column("server_version", Text, nullable=False),
-    Column("server", _json, nullable=False),
-    Column("client", _json, nullable=False),
-    Column("tables", _json, nullable=False),
+    Column("server", JSON, nullable=False),
+    Column("client", JSON, nullable=False),
+    Column("tables", JSON, nullable=False),
 )
 
 run = _table(
@@ -121,8 +122,8 @@ run = _table(
     Column("rounds", SmallInteger, nullable=False),
     Column("wal_bytes", BigInteger),
     Column("fingerprint", Text, ForeignKey("environment.fingerprint")),
-    Column("probes", _json, nullable=False),
-    Column("notices", _json, nullable=False),
+    Column("probes", JSON, nullable=False),
+    Column("notices", JSON, nullable=False),
 )
 
 #: A run's failures, numbered; that of the run as a whole has no series.
@@ -141,28 +142,34 @@ failure = _table(
 
 sample = _table(
     "sample",
-    Column("series_id", Integer, primary_key=True, autoincrement=False),
-    Column("started_at", Instant, primary_key=True),
-    Column("round", SmallInteger, primary_key=True, autoincrement=False),
-    Column("other_sessions", SmallInteger),
-    Column("disturbed", SmallInteger, nullable=False),
+    Column("started_at", Instant),
     Column("insert_ns", BigInteger, nullable=False),
     Column("commit_ns", BigInteger, nullable=False),
     Column("client_ns", BigInteger, nullable=False),
     Column("server_ns", BigInteger),
     Column("wal_bytes", BigInteger),
-    Column("blocks_hit", BigInteger),
-    Column("offset_us", BigInteger, nullable=False),
-    Column("round_trip_ns", BigInteger, nullable=False),
+    Column("series_id", Integer),
+    Column("offset_us", Integer, nullable=False),
+    Column("round_trip_ns", Integer, nullable=False),
     Column("calls", Integer),
     Column("counted_rows", Integer),
     Column("wal_records", Integer),
     Column("wal_fpi", Integer),
+    Column("blocks_hit", Integer),
     Column("blocks_read", Integer),
     Column("blocks_dirtied", Integer),
     Column("late_batch_ppm", Integer),
     Column("steal_ppm", Integer),
     Column("pressure_ppm", Integer),
+    Column("round", SmallInteger),
+    Column("other_sessions", SmallInteger),
+    Column("disturbed", SmallInteger, nullable=False),
+    # On SQLite the table itself lies in this order.
+    PrimaryKeyConstraint("series_id", "started_at", "round"),
+    # PostgreSQL finds a range by this index instead: the rounds of a run are one entry of it, which
+    # makes it a third of the key's size. What comes once is the run, by its own key.
+    Index("sample_series", "series_id", "started_at").ddl_if(dialect="postgresql"),
+    Index("sample_brin", "started_at", postgresql_using="brin").ddl_if(dialect="postgresql"),
     sqlite_with_rowid=False,
 )
 
@@ -185,11 +192,13 @@ rollup = _table(
     sqlite_with_rowid=False,
 )
 
-#: Hours that got samples since they were last rolled up.
+#: Hours that got samples since they were last rolled up. Each append marks its own, so that
+#: removing one's mark never removes that of another.
 rollup_due = _table(
     "rollup_due",
     Column("target_id", Integer, primary_key=True, autoincrement=False),
     Column("started_at", Instant, primary_key=True),
+    Column("mark", Text, primary_key=True),
     sqlite_with_rowid=False,
 )
 

@@ -9,19 +9,25 @@ from pathlib import Path
 
 from monitor.canary.embedded import PrivateServer
 from tests.benchmarks.runner_overhead import compare_runner
+from tests.benchmarks.store import compare_store
 
 
 def main() -> None:
     """Run all benchmarks on a private server of their own and print their tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=40, help="rounds of each side (default 40)")
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--samples", type=int, default=10_000_000, help="in the large store")
+    parser.add_argument("--only", choices=("runner", "store"), help="one benchmark; default: all")
+    options = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="ingest-canary-bench-") as directory,
         PrivateServer(Path(directory)) as server,
     ):
-        print(f"PostgreSQL {server.version}, private server, {rounds} rounds a side\n")
-        asyncio.run(compare_runner(server.dsn, rounds))
+        print(f"PostgreSQL {server.version}, private server, {options.rounds} rounds a side\n")
+        if options.only != "store":
+            asyncio.run(compare_runner(server.dsn, options.rounds))
+        if options.only != "runner":
+            asyncio.run(compare_store(server.dsn, Path(directory), options.samples))
 
 
 if __name__ == "__main__":

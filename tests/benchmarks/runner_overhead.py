@@ -11,7 +11,7 @@ from monitor.canary.connection import Canary, Session
 from monitor.canary.lock import exclusive
 from monitor.config.settings import CaseSettings, LimitSettings, SuiteSettings
 from monitor.measure.binding import Bound, bind, make_batches
-from monitor.measure.clocks import collector_held_off, exempt_from_collection
+from monitor.measure.clocks import SteadyClock, collector_held_off, exempt_from_collection
 from monitor.measure.round import Bench, insert_batches
 from monitor.model import Case, Target
 from monitor.suite import catalog, plan
@@ -31,7 +31,7 @@ async def compare_runner(dsn: str, rounds: int) -> None:
         binding = bind(resolved, session.target.schema)
         await tables.prepare(session, binding.tables)
         exempt_from_collection()
-        bench = Bench(session, LimitSettings().limits(), None, ())
+        bench = Bench(session, LimitSettings().limits(), None, (), SteadyClock())
         for number in range(rounds + 1):
             sides = [(case, side) for case in resolved.cases for side in (_ours, _by_hand)]
             for case, side in random.sample(sides, len(sides)):

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from monitor import model
 from monitor.export.metrics import CASE_LABELS, PREFIX, TABLE, render
 from monitor.export.snapshot import Snapshot, TargetTally
+from monitor.store.recorder import StoreHealth
 from tests.builders import AT, environment, run, usual_run
 from tests.conftest import missing
 
@@ -53,6 +54,12 @@ DESIGN = {
     "environment_info": TARGET
     | {"server_version", "sqlalchemy", "asyncpg", "python", "fingerprint"},
     "environment_changed_timestamp_seconds": TARGET,
+    "store_samples_total": set(),
+    "store_errors_total": set(),
+    "store_dropped_samples_total": set(),
+    "store_spooled_samples": set(),
+    "store_size_bytes": set(),
+    "store_write_seconds": set(),
 }
 
 
@@ -69,7 +76,8 @@ def tally(name: str = "main") -> TargetTally:
 
 def snapshot(*tallies: TargetTally, minutes: float = 1) -> Snapshot:
     at = AT + timedelta(minutes=minutes)
-    return Snapshot(at, "0.0.0", "3.11.7", tuple(each.snapshot() for each in tallies))
+    store = StoreHealth(700, 2, 35, 70, 1_048_576, 0.004)
+    return Snapshot(at, "0.0.0", "3.11.7", tuple(each.snapshot() for each in tallies), store)
 
 
 def text_of(*tallies: TargetTally, minutes: float = 1) -> str:

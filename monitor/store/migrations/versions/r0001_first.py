@@ -13,7 +13,6 @@ down_revision = None
 
 _MARK = "ingest-canary store; made by ingest-canary and changed by it"
 _instant = sa.BigInteger().with_variant(postgresql.TIMESTAMP(timezone=True), "postgresql")
-_json = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 _NUMBERED: dict[str, Any] = {"primary_key": True, "autoincrement": False}
 
 
@@ -76,9 +75,9 @@ def _create_dimensions() -> None:
     _create("environment",
             sa.Column("fingerprint", sa.Text, primary_key=True),
             sa.Column("server_version", sa.Text, nullable=False),
-            sa.Column("server", _json, nullable=False),
-            sa.Column("client", _json, nullable=False),
-            sa.Column("tables", _json, nullable=False))  # fmt: skip
+            sa.Column("server", sa.JSON, nullable=False),
+            sa.Column("client", sa.JSON, nullable=False),
+            sa.Column("tables", sa.JSON, nullable=False))  # fmt: skip
 
 
 def _create_runs() -> None:
@@ -92,8 +91,8 @@ def _create_runs() -> None:
             sa.Column("rounds", sa.SmallInteger, nullable=False),
             sa.Column("wal_bytes", sa.BigInteger),
             sa.Column("fingerprint", sa.Text, sa.ForeignKey(_qualified("environment.fingerprint"))),
-            sa.Column("probes", _json, nullable=False),
-            sa.Column("notices", _json, nullable=False))  # fmt: skip
+            sa.Column("probes", sa.JSON, nullable=False),
+            sa.Column("notices", sa.JSON, nullable=False))  # fmt: skip
     _create("failure",
             _reference("target", primary_key=True),
             sa.Column("started_at", _instant, primary_key=True),
@@ -108,30 +107,32 @@ def _create_runs() -> None:
 
 def _create_samples() -> None:
     kind = context.config.attributes["kind"]
+    key = [sa.PrimaryKeyConstraint("series_id", "started_at", "round")] if kind == "sqlite" else []
     partitions = {"postgresql_partition_by": "RANGE (started_at)"} if kind == "postgresql" else {}
     _create("sample",
-            sa.Column("series_id", sa.Integer, **_NUMBERED),
-            sa.Column("started_at", _instant, primary_key=True),
-            sa.Column("round", sa.SmallInteger, **_NUMBERED),
-            sa.Column("other_sessions", sa.SmallInteger),
-            sa.Column("disturbed", sa.SmallInteger, nullable=False),
+            sa.Column("started_at", _instant, nullable=False),
             sa.Column("insert_ns", sa.BigInteger, nullable=False),
             sa.Column("commit_ns", sa.BigInteger, nullable=False),
             sa.Column("client_ns", sa.BigInteger, nullable=False),
             sa.Column("server_ns", sa.BigInteger),
             sa.Column("wal_bytes", sa.BigInteger),
-            sa.Column("blocks_hit", sa.BigInteger),
-            sa.Column("offset_us", sa.BigInteger, nullable=False),
-            sa.Column("round_trip_ns", sa.BigInteger, nullable=False),
+            sa.Column("series_id", sa.Integer, nullable=False),
+            sa.Column("offset_us", sa.Integer, nullable=False),
+            sa.Column("round_trip_ns", sa.Integer, nullable=False),
             sa.Column("calls", sa.Integer),
             sa.Column("counted_rows", sa.Integer),
             sa.Column("wal_records", sa.Integer),
             sa.Column("wal_fpi", sa.Integer),
+            sa.Column("blocks_hit", sa.Integer),
             sa.Column("blocks_read", sa.Integer),
             sa.Column("blocks_dirtied", sa.Integer),
             sa.Column("late_batch_ppm", sa.Integer),
             sa.Column("steal_ppm", sa.Integer),
             sa.Column("pressure_ppm", sa.Integer),
+            sa.Column("round", sa.SmallInteger, nullable=False),
+            sa.Column("other_sessions", sa.SmallInteger),
+            sa.Column("disturbed", sa.SmallInteger, nullable=False),
+            *key,
             sqlite_with_rowid=False, **partitions)  # fmt: skip
     if kind == "timescaledb":
         # The schema's name is one of ours: lower-case letters, digits and _.
@@ -140,6 +141,7 @@ def _create_samples() -> None:
             " by_range('started_at', INTERVAL '7 days'), create_default_indexes => false)"
         )
     if kind != "sqlite":
+        op.create_index("sample_series", "sample", ["series_id", "started_at"], schema=_schema())
         op.create_index(
             "sample_brin", "sample", ["started_at"], schema=_schema(), postgresql_using="brin"
         )
@@ -165,4 +167,5 @@ def _create_rollups() -> None:
     _create("rollup_due",
             sa.Column("target_id", sa.Integer, **_NUMBERED),
             sa.Column("started_at", _instant, primary_key=True),
+            sa.Column("mark", sa.Text, primary_key=True),
             sqlite_with_rowid=False)  # fmt: skip

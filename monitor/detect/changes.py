@@ -1,0 +1,320 @@
+"""From events of series to changes with a kind, a place and a cause."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from itertools import pairwise
+from math import exp, expm1
+from statistics import median
+
+from monitor.detect.attribution import (
+    NONE_RECORDED,
+    Component,
+    Moved,
+    Where,
+    cause_of,
+    component,
+    differences_between,
+    support,
+    where,
+)
+from monitor.detect.parameters import Parameters
+from monitor.detect.series import Event, Opened, SeriesState, corrected
+from monitor.detect.signals import DECIDING, PROBE_SCOPES, TOGETHER, Place, rules_for
+from monitor.detect.target import TargetState, time_of
+from monitor.detect.verdicts import Change, ChangeKind, Closing
+from monitor.environment import Difference
+from monitor.model import CaseKey
+
+#: Share of the change of wall time that client, server and commit must account for, so that a
+#: change of throughput alarms: real changes have 0.8 and more, a busy machine less than 0.3.
+_SUPPORT = 0.5
+
+#: Share of the wall time that a clock's change must make, so that it alarms.
+_MATERIAL = 0.01
+
+#: Of an effect, that a probe must share to have moved with it; and of its own scale.
+_PROBE_SHARE = 0.4
+_SCALES = 2.0
+
+#: Signals and probes that are a clock themselves.
+_COMPONENTS: Mapping[str, Component] = {
+    "server": "server",
+    "client": "client",
+    "commit": "commit",
+    "rest": "rest",
+    f"{TOGETHER}server": "server",
+    f"{TOGETHER}client": "client",
+    "server_insert": "server",
+    "client_cpu": "client",
+    "round_trip": "rest",
+}
+
+#: Runs at the most that say where a series is now.
+_NOW_RUNS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What changes are made from: the target's name, its state after the run, and the rules."""
+
+    target: str
+    state: TargetState
+    rules: Parameters
+
+    def opened(self, place: Place, event: Event, counter: str | None = None) -> Change:
+        """The change that an event opens."""
+        found = self._dated(place, event.change, counter)
+        differences = self._differences(found)
+        moved, of = self._strategies(place, found, counter)
+        probes = self._moved_probes(found)
+        rate = self._recent(Place(place.case, "throughput"), found) if place.case else None
+        calls = counter == "calls" or self._calls_changed(place.case, found)
+        return Change(
+            id=change_id(self.target, place, counter, event.change),
+            group=self._group(place, found, counter),
+            target=self.target,
+            kind="work" if counter else self._kind(place, found, probes),
+            place=place,
+            counter=counter,
+            since=time_of(found.start),
+            since_low=time_of(found.low),
+            since_high=time_of(found.high),
+            told_at=time_of(found.alarm),
+            effect_ratio=found.effect if place.signal == "rest" else expm1(found.effect),
+            rows_per_second_ratio=None if rate is None else expm1(-rate),
+            statistic=found.statistic,
+            fast=found.fast,
+            where=self._where(place, counter, moved, probes),
+            component="server" if counter else self._component(place, found),
+            strategies=moved,
+            of=of,
+            cause=cause_of(differences, calls),
+            differences=differences,
+        )
+
+    def _dated(self, place: Place, found: Opened, counter: str | None) -> Opened:
+        """Minima of two runs show a rise a run late, and what began in runs that were not judged
+        shows in the first that was."""
+        low, numbers = self._after_previous(place, found), self.state.numbers
+        if counter or found.effect < 0 or not rules_for(place, self.rules).pairs:
+            return replace(found, low=low)
+        return replace(
+            found,
+            start=_neighbour(numbers, found.start, -1),
+            low=_neighbour(numbers, low, -1),
+            high=_neighbour(numbers, found.high, -1),
+        )
+
+    def _after_previous(self, place: Place, found: Opened) -> int:
+        """The earliest run since the last one that is known to have been before the change."""
+        own = place if place in self.state.series else Place(place.case, "throughput")
+        series = self.state.series.get(own, SeriesState())
+        if len(series.changes) > 1:
+            return found.low
+        points = series.history + series.segment
+        before = max((point.number for point in points if point.number < found.low), default=None)
+        if before is None:
+            return found.low
+        return min((n for n in self.state.numbers if before < n), default=found.low)
+
+    # --- kind ------------------------------------------------------------------------------------
+
+    def _kind(self, place: Place, found: Opened, probes: Sequence[str]) -> ChangeKind:
+        if found.kind != "regression":
+            return found.kind
+        if place.case is None and place.signal in PROBE_SCOPES:
+            return "server" if PROBE_SCOPES[place.signal] == "server" else "host"
+        if place.case is not None and not self._alarms(place, found, probes):
+            return "drift"
+        if "client_cpu" in probes or "round_trip" in probes:
+            return "host"
+        all_of_server = place.signal == f"{TOGETHER}server"
+        return "server" if all_of_server or "server_insert" in probes else "regression"
+
+    def _alarms(self, place: Place, found: Opened, probes: Sequence[str]) -> bool:
+        """Whether a rise of a case's signal is a reason to call somebody.
+
+        A clock's must matter for the wall time; throughput needs the support of the clocks, and
+        the rest, which is what the others leave, that of the network's probe.
+        """
+        if place.case is None or place.signal == "spread":
+            return True
+        if place.signal == "rest":
+            return "round_trip" in probes
+        wall = self._moved(Place(place.case, "throughput"), found)
+        if place.signal in DECIDING:
+            seconds = Moved(exp(found.before), found.effect).seconds
+            return wall is None or seconds >= _MATERIAL * wall.before
+        if wall is None:
+            return False
+        supported = support(self._clocks(place.case, found), wall) >= _SUPPORT
+        return supported or "round_trip" in probes
+
+    # --- where -----------------------------------------------------------------------------------
+
+    def _where(self, place: Place, counter: str | None, moved: int, probes: Sequence[str]) -> Where:
+        if place.case is None and place.signal in PROBE_SCOPES:
+            return PROBE_SCOPES[place.signal]
+        signal = "server" if counter else place.signal.removeprefix(TOGETHER)
+        return where(signal, moved, probes)
+
+    def _recent(self, place: Place, found: Opened) -> float | None:
+        """How far a series has risen over its baseline in the runs of a change."""
+        state = self.state.series.get(place)
+        if state is None or state.baseline is None:
+            return None
+        return recent(state, found.age)
+
+    def _moved(self, place: Place, found: Opened) -> Moved | None:
+        state, effect = self.state.series.get(place), self._recent(place, found)
+        if state is None or state.baseline is None or effect is None:
+            return None
+        return Moved(exp(state.baseline.level), effect)
+
+    def _clocks(self, case: CaseKey, found: Opened) -> list[Moved]:
+        moved = [self._moved(Place(case, signal), found) for signal in DECIDING]
+        return [each for each in moved if each is not None]
+
+    def _component(self, place: Place, found: Opened) -> Component:
+        own = _COMPONENTS.get(place.signal)
+        if own is not None or place.case is None:
+            return own or "several"
+        wall = self._moved(Place(place.case, "throughput"), found)
+        names: tuple[Component, ...] = ("server", "client", "commit")
+        clocks: dict[Component, float] = {}
+        for name in names:
+            moved = self._moved(Place(place.case, name), found)
+            if moved is not None:
+                clocks[name] = moved.seconds
+        if wall is not None:
+            clocks["rest"] = wall.seconds - sum(clocks.values())
+        return component(clocks)
+
+    def _strategies(self, place: Place, found: Opened, counter: str | None) -> tuple[int, int]:
+        """How many strategies moved the same way on this signal, and how many there are."""
+        moved, known = set(), set()
+        for case in self.state.work if counter else _cases(self.state, place.signal):
+            known.add(case.strategy)
+            distance = (
+                _work_distance(self.state, case, counter)
+                if counter
+                else self._distance(Place(case, place.signal.removeprefix(TOGETHER)), found)
+            )
+            if distance * found.effect > 0:
+                moved.add(case.strategy)
+        return len(moved), len(known)
+
+    def _distance(self, place: Place, found: Opened) -> float:
+        """How far a series stands off its baseline; 0 where that is its usual noise."""
+        state = self.state.series.get(place)
+        if state is None or state.baseline is None:
+            return 0.0
+        distance = recent(state, min(found.age, _NOW_RUNS))
+        least = max(rules_for(place, self.rules).log_floor, _SCALES * state.baseline.scale)
+        return distance if abs(distance) >= least or place_is_open(self.state, place) else 0.0
+
+    def _moved_probes(self, found: Opened) -> tuple[str, ...]:
+        moved = []
+        for name in PROBE_SCOPES:
+            state = self.state.series.get(Place(None, name))
+            if state is None or state.baseline is None:
+                continue
+            distance = recent(state, found.age)
+            least = max(_PROBE_SHARE * abs(found.effect), _SCALES * state.baseline.scale)
+            if distance * found.effect > 0 and abs(distance) >= least:
+                moved.append(name)
+        return tuple(moved)
+
+    # --- why -------------------------------------------------------------------------------------
+
+    def _differences(self, found: Opened) -> tuple[Difference, ...]:
+        """What changed in the environment between the last run before and the first run after.
+
+        The environment is read when a run starts, so what changes during a run shows in the next.
+        """
+        high = _neighbour(self.state.numbers, found.high, 1)
+        return differences_between(self.state.transitions, found.low, high)
+
+    def _calls_changed(self, case: CaseKey | None, found: Opened) -> bool:
+        if case is None:
+            return False
+        calls = self.state.work.get(case, {}).get("calls")
+        if calls is None:
+            return False
+        pending = calls.pending is not None and calls.pending[0] >= found.low
+        return pending or any(change.start >= found.low for change in calls.changes)
+
+    def _group(self, place: Place, found: Opened, counter: str | None) -> str:
+        """The group of an open change at the same time in the same direction, or a new one."""
+        near = 2 * typical_step(self.state.numbers)
+        for change in self.state.changes:
+            together = (
+                change.since_low.timestamp() - near <= found.high
+                and change.since_high.timestamp() + near >= found.low
+            )
+            if together and change.effect_ratio * found.effect > 0:
+                return change.group
+        return change_id(self.target, place, counter, found)
+
+
+def closing(target: str, place: Place, event: Event, counter: str | None = None) -> Closing:
+    """The end of a change."""
+    if event.what == "opened":
+        raise ValueError("an opening is no end")
+    name = change_id(target, place, counter, event.change)
+    return Closing(name, event.what, time_of(event.number))
+
+
+def change_id(target: str, place: Place, counter: str | None, found: Opened) -> str:
+    """Twelve hex digits, the same whenever the same runs are judged."""
+    text = "\n".join((target, repr(place), str(counter), str(found.alarm), str(found.kind)))
+    return sha256(text.encode()).hexdigest()[:12]
+
+
+def explains(change: Change) -> bool:
+    """Whether a recorded difference accounts for it, so that its end is no sign of noise."""
+    return change.cause != NONE_RECORDED
+
+
+def recent(state: SeriesState, runs: int) -> float:
+    """How far the newest runs of a series lie above its baseline, logarithmic."""
+    if state.baseline is None:
+        return 0.0
+    points = (state.history + state.segment)[-max(1, runs) :]
+    return median(corrected(points, state.beta)) - state.baseline.level
+
+
+def place_is_open(state: TargetState, place: Place) -> bool:
+    """Whether a change of this series is open."""
+    return any(change.place == place for change in state.changes)
+
+
+def typical_step(numbers: Sequence[int]) -> float:
+    """Seconds from run to run."""
+    steps = [later - earlier for earlier, later in pairwise(numbers)]
+    return median(steps) if steps else 0.0
+
+
+def _cases(state: TargetState, signal: str) -> list[CaseKey]:
+    wanted = signal.removeprefix(TOGETHER)
+    return [place.case for place in state.series if place.case and place.signal == wanted]
+
+
+def _work_distance(state: TargetState, case: CaseKey, counter: str) -> float:
+    found = state.work[case].get(counter)
+    if found is None or found.level is None:
+        return 0.0
+    if found.pending is not None:
+        return found.pending[1] - found.level
+    return found.now - found.level if found.now is not None else 0.0
+
+
+def _neighbour(numbers: Sequence[int], number: int, step: int) -> int:
+    """The number of the run before or after one; itself where that is not known."""
+    if number not in numbers:
+        return number
+    index = numbers.index(number) + step
+    return numbers[index] if 0 <= index < len(numbers) else number

@@ -1,0 +1,126 @@
+"""What a run says of each series: the fast end of every signal, the probes, and all cases together.
+
+Values are logarithms of seconds per row, so a rise is always for the worse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from math import inf, log
+from statistics import median
+from typing import Literal
+
+from monitor.detect.parameters import Parameters
+from monitor.model import CaseKey, CaseResult, Run, Sample
+
+Signal = Literal["throughput", "client", "server", "commit", "rest", "spread", "work"]
+Scope = Literal["server", "host", "network"]
+
+#: The clocks that decide; throughput is stated with them, and alarms with their support.
+DECIDING: tuple[Signal, ...] = ("server", "client", "commit")
+
+#: Which part of the world a probe measures.
+PROBE_SCOPES: Mapping[str, Scope] = {
+    "server_insert": "server",
+    "client_cpu": "host",
+    "round_trip": "network",
+    "commit": "server",
+}
+
+#: Probes whose deviation says that the machine was busy with something else.
+GATING = ("server_insert", "client_cpu")
+
+#: The probe that explains noise on the server clock and in the wall time.
+CORRECTING = "server_insert"
+_CORRECTED: tuple[Signal, ...] = ("server", "throughput")
+
+#: asyncpg pipelines their rows, so they switch between two levels with the host's second core.
+TWO_LEVELLED = frozenset({"core_executemany", "orm_bulk"})
+
+#: Signals of all cases together, as targets know them.
+TOGETHER = "all:"
+
+#: Floors of what repeats worse than a clock: the distance of median and fast end; probes of CPU;
+#: probes of network and disk.
+_SPREAD_FLOOR = 0.15
+_PROBE_FLOORS = {"server_insert": 0.10, "client_cpu": 0.10, "round_trip": 0.25, "commit": 0.25}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Which series: a signal of a case, or, without a case, a probe or all cases' signal."""
+
+    case: CaseKey | None
+    signal: str
+
+
+@lru_cache(maxsize=1024)
+def rules_for(place: Place, rules: Parameters) -> Parameters:
+    """The parameters of one series."""
+    if place.case is None and place.signal in _PROBE_FLOORS:
+        return replace(rules, floor=max(rules.floor, _PROBE_FLOORS[place.signal]))
+    signal = place.signal.removeprefix(TOGETHER)
+    if signal not in DECIDING:
+        rules = replace(rules, fast_floor=inf)
+    if signal == "spread":
+        return replace(rules, floor=max(rules.floor, _SPREAD_FLOOR), pairs=True)
+    two = place.case is not None and place.case.strategy in TWO_LEVELLED
+    return (
+        replace(rules, pairs=True) if two and signal in ("throughput", "server", "rest") else rules
+    )
+
+
+def judgeable(result: CaseResult) -> bool:
+    """Whether enough rounds were undisturbed for their fast end to mean something."""
+    if result.contended or result.summary is None:
+        return False
+    return result.summary.rows_per_second_fast is not None
+
+
+def values(result: CaseResult, wall: float | None) -> Iterator[tuple[Signal, float]]:
+    """Each signal's value in a run; those that cannot be known are left out.
+
+    ``wall`` is what a row usually takes, in seconds: the rest, which may be below zero, is judged
+    as a share of it.
+    """
+    samples = result.counted
+    clocks: tuple[tuple[Signal, Sequence[float | None]], ...] = (
+        ("throughput", [sample.insert_seconds for sample in samples]),
+        ("client", [sample.client_seconds for sample in samples]),
+        ("server", [sample.server_seconds for sample in samples]),
+        ("commit", [sample.commit_seconds for sample in samples]),
+    )
+    for signal, seconds in clocks:
+        least = _least_per_row(samples, seconds)
+        if least is not None and least > 0:
+            yield signal, log(least)
+    rest = _least_per_row(samples, [sample.rest_seconds for sample in samples])
+    if wall is not None and rest is not None:
+        yield "rest", rest / wall
+    walls = [sample.insert_seconds for sample in samples]
+    yield "spread", log(median(walls) / min(walls))
+
+
+def _least_per_row(samples: Sequence[Sample], seconds: Sequence[float | None]) -> float | None:
+    known = [
+        each / sample.rows
+        for each, sample in zip(seconds, samples, strict=True)
+        if each is not None
+    ]
+    return min(known) if len(known) == len(samples) else None
+
+
+def probe_values(run: Run) -> dict[str, float]:
+    """The logarithm of each probe's median over the run's blocks."""
+    return {
+        name: log(median(seconds))
+        for name, seconds in run.probes.items()
+        if name in PROBE_SCOPES and seconds and median(seconds) > 0
+    }
+
+
+def probe_of(signal: str, probes: Mapping[str, float]) -> float | None:
+    """The probe that may explain a case's signal."""
+    return probes.get(CORRECTING) if signal in _CORRECTED else None

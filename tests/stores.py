@@ -1,7 +1,7 @@
 """Stores of every engine for tests: a place for one, and one opened in it with what fills it.
 
-``location`` is a fixture: import ``location_fixture`` into the test's module. It runs a test on SQLite and on
-PostgreSQL, and on TimescaleDB where INGEST_CANARY_TEST_TIMESCALE_DSN names one.
+``location`` is a fixture: import ``location_fixture`` into the test's module. It runs a test on
+SQLite and PostgreSQL, and on TimescaleDB where INGEST_CANARY_TEST_TIMESCALE_DSN names one.
 """
 
 from __future__ import annotations

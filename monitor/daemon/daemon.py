@@ -37,7 +37,6 @@ from monitor.measure.clocks import SteadyClock
 from monitor.measure.runner import Progress
 from monitor.model import Plan, Run, SkipReason, Target
 from monitor.schedule import Schedule, Skipped, Tick
-from monitor.store.control import last_pause
 
 log = logging.getLogger(__name__)
 
@@ -203,10 +202,8 @@ class Daemon:
     async def _is_paused(self, name: str) -> bool:
         if (self._settings.data_dir / "pause").exists():
             return True
-        try:
-            return await last_pause(self._recorder.database, name) is not None
-        except StoreError:
-            return self._tallies[name].paused  # as it was when the store last said so
+        paused = await self._recorder.paused(name)
+        return self._tallies[name].paused if paused is None else paused  # as it last said
 
     def _skip(self, target: str, reason: SkipReason, count: int = 1) -> None:
         log.info("%s: run skipped: %s", target, reason)
@@ -232,15 +229,19 @@ class Daemon:
 
     async def _keep_store(self) -> None:
         """Between runs, bring in what waits for the store, and hourly make it small."""
-        maintained = -MAINTENANCE_SECONDS
+        maintenance_at = 0.0
         while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            due = monotonic() >= maintenance_at
+            # Whether it answers is asked while rounds go on: a store that is gone delays no run.
+            if not (due or self._recorder.waiting) or not await self._recorder.reachable():
+                continue
             async with self._one_run:
                 await self._recorder.flush()
-                if monotonic() - maintained >= MAINTENANCE_SECONDS:
-                    maintained = monotonic()
+                if due:
                     await self._recorder.maintain(self._clock.now())
+                    maintenance_at = monotonic() + MAINTENANCE_SECONDS
                 self._publish()
-            await asyncio.sleep(FLUSH_SECONDS)
 
     def _progress_of(self, name: str) -> Progress:
         def on_progress(done: int, total: int, what: str) -> None:

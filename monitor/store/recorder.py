@@ -15,9 +15,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
 
+from sqlalchemy import select
+
 from monitor.errors import StoreError, StoreRefused, StoreRejected, StoreUnavailable
 from monitor.model import Run
 from monitor.store.append import Appender
+from monitor.store.control import last_pause
 from monitor.store.database import Database, Kind
 from monitor.store.records import RunRecord, record_of
 from monitor.store.retention import Policy, prune
@@ -72,13 +75,19 @@ class Recorder:
 
         Raises StoreRefused for what is not ours or not our version.
         """
+        self._spooled = await asyncio.to_thread(self._waiting_samples)
         try:
             async with self._patience():
                 self._kind = await open_store(self.database)
-        except StoreUnavailable as error:
+        except (StoreUnavailable, TimeoutError) as error:
             self._failed(error)
             return False
         return True
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is something to bring in."""
+        return self._spooled > 0 or bool(self._memory)
 
     async def append(self, run: Run, state: bytes | None = None) -> None:
         """Keep a run and the detector's state after it. Nothing but cancellation leaves it."""
@@ -104,6 +113,29 @@ class Recorder:
                 await asyncio.to_thread(self._memory_to_disk)
             await self._flush()
             self._spooled = await asyncio.to_thread(self._waiting_samples)
+
+    async def paused(self, target: str) -> bool | None:
+        """Whether people paused a target; None while the store cannot be asked."""
+        if monotonic() < self._retry_at:
+            return None
+        try:
+            async with self._patience():
+                return await last_pause(self.database, target) is not None
+        except (StoreError, TimeoutError) as error:
+            self._failed(error)
+            return None
+
+    async def reachable(self) -> bool:
+        """Whether the store answers; asked beside rounds, where bringing in runs would disturb."""
+        if monotonic() < self._retry_at:
+            return False
+        try:
+            async with self._patience(), self.database.reading() as connection:
+                await connection.execute(select(1))
+        except (StoreError, TimeoutError) as error:
+            self._failed(error)
+            return False
+        return True
 
     async def maintain(self, now: datetime) -> None:
         """Make rollups and partitions, and prune. What fails is counted and tried next time."""

@@ -240,22 +240,24 @@ async def _earliest_due(connection: AsyncConnection, series_id: int) -> datetime
 async def _give_back(database: Database, writes: ShortWrites) -> int:
     """Cut free pages off SQLite's file and empty its log; returns the bytes of the file."""
     async with database.reading() as connection:
-        free = await _ask(database, connection, "freelist_count")
-        if not free:
-            return 0
         pages = await _ask(database, connection, "page_count")
-        driver: Any = (await connection.get_raw_connection()).driver_connection
-        while free:
-            started = perf_counter()
-            # A page a step: of all that Python's sqlite3 offers, only a script takes every step.
-            await driver.executescript(f"PRAGMA incremental_vacuum({_PAGES})")
-            await writes.ended(started)
-            last, free = free, await _ask(database, connection, "freelist_count")
-            if free >= last:
-                break  # others free pages as fast, or the file cannot be vacuumed
+        await _vacuum(database, writes, connection)
         pages -= await _ask(database, connection, "page_count")
         await _checkpoint(database, writes, connection)
         return max(0, pages) * await _ask(database, connection, "page_size")
+
+
+async def _vacuum(database: Database, writes: ShortWrites, connection: AsyncConnection) -> None:
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    free = await _ask(database, connection, "freelist_count")
+    while free:
+        started = perf_counter()
+        # A page a step: of all that Python's sqlite3 offers, only a script takes every step.
+        await driver.executescript(f"PRAGMA incremental_vacuum({_PAGES})")
+        await writes.ended(started)
+        last, free = free, await _ask(database, connection, "freelist_count")
+        if free >= last:
+            return  # others free pages as fast, or the file cannot be vacuumed
 
 
 async def _ask(database: Database, connection: AsyncConnection, pragma: str) -> int:
@@ -266,14 +268,16 @@ async def _checkpoint(database: Database, writes: ShortWrites, connection: Async
     """Bring the log into the file, which only then becomes smaller, and cut the log to nothing.
 
     The second of these holds up writers while it waits for readers: so it finds nothing left to
-    copy, and does not wait. With a reader in the way, the next one does it.
+    copy, and does not wait. With a reader in the way, the next pruning does it.
     """
     await database.fetch(connection, "PRAGMA busy_timeout = 0")
     try:
-        await database.fetch(connection, "PRAGMA wal_checkpoint(PASSIVE)")
-        started = perf_counter()
-        await database.fetch(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
-        await writes.ended(started)
+        copied = await database.fetch(connection, "PRAGMA wal_checkpoint(PASSIVE)")
+        _, frames, _ = copied[0]
+        if frames > 0:
+            started = perf_counter()
+            await database.fetch(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
+            await writes.ended(started)
     finally:
         milliseconds = round(database.location.timeout_seconds * 1000)
         await database.fetch(connection, f"PRAGMA busy_timeout = {milliseconds}")

@@ -12,7 +12,7 @@ from monitor.errors import StoreUnavailable
 from monitor.store import tables
 from monitor.store.database import Database, Kind
 from monitor.store.read import series_list, target_ids
-from monitor.store.schema import Versions, kind_of, versions_of
+from monitor.store.schema import MIGRATIONS, Versions, kind_of, versions_of
 from monitor.store.size import size_bytes
 
 
@@ -63,11 +63,11 @@ class Status:
     problem: str | None = None
 
 
-async def status_of(database: Database, spool: Path) -> Status:
+async def status_of(database: Database, spool: Path, migrations: Path = MIGRATIONS) -> Status:
     """How the store fares, and the spool in this directory. Raises StoreRefused: not our store."""
     waiting = _waiting(spool)
     try:
-        versions = await versions_of(database)
+        versions = await versions_of(database, migrations)
         if versions.found is None:
             return Status(waiting, versions)
         size = await size_bytes(database)

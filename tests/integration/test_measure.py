@@ -74,14 +74,14 @@ def test_the_clocks_add_up_to_the_wall(all_six: Run) -> None:
             assert (sample.server_seconds or 0) > 0
 
 
-def work_of(sample: Sample) -> tuple[int | None, ...]:
-    return sample.calls, sample.wal_records, sample.blocks_hit
-
-
 def test_equal_rounds_do_equal_work(all_six: Run) -> None:
+    """But for a few blocks, which other backends can make one look at twice."""
     for result in all_six.cases:
         undisturbed = [sample for sample in result.samples if sample.clean]
-        assert len({work_of(sample) for sample in undisturbed}) <= 1, result.case.key
+        work = {(sample.calls, sample.wal_records) for sample in undisturbed}
+        assert len(work) <= 1, result.case.key
+        blocks = [sample.blocks_hit or 0 for sample in undisturbed]
+        assert max(blocks, default=0) <= 1.005 * min(blocks, default=0), result.case.key
 
 
 def test_probes_are_taken_before_and_after_every_block(all_six: Run) -> None:

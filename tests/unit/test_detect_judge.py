@@ -15,6 +15,7 @@ import pytest
 
 from monitor.detect.attribution import Moved, cause_of, component, support, where
 from monitor.detect.judge import accept, judge
+from monitor.detect.outlook import expected_false_alarms, false_alarms_of
 from monitor.detect.parameters import Parameters
 from monitor.detect.signals import Place, rules_for
 from monitor.detect.target import TargetState, decode_target, encode_target
@@ -363,3 +364,17 @@ def test_pipelined_strategies_are_judged_by_two_runs() -> None:
     assert rules_for(Place(executemany, "server"), RULES).pairs
     assert not rules_for(Place(executemany, "client"), RULES).pairs
     assert not rules_for(Place(copy, "server"), RULES).pairs
+
+
+def test_few_false_alarms_are_expected_of_a_quiet_canary() -> None:
+    state = learned()
+    place = Place(CASES[3].key, "server")
+    assert 0.0 <= false_alarms_of(state, place, RULES) < 0.01
+    assert false_alarms_of(TargetState(), place, RULES) == 0.0
+    assert expected_false_alarms(TargetState(), RULES) == 0.0
+    parts = sum(
+        false_alarms_of(state, each, RULES)
+        for each in state.series
+        if each.signal not in ("throughput", "rest")
+    )
+    assert expected_false_alarms(state, RULES) == pytest.approx(parts)

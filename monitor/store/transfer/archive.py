@@ -25,7 +25,10 @@ from monitor.store.transfer.lines import header_line, rows_of
 #: Half the time of zlib's default, for a twentieth more bytes.
 _COMPRESSION = 4
 
-_DAMAGE = (OSError, EOFError, ValueError, TypeError, KeyError, zlib.error, tarfile.TarError)
+_DAMAGE = (
+    OSError, EOFError, ValueError, TypeError, LookupError, AttributeError, zlib.error,
+    tarfile.TarError,
+)  # fmt: skip
 
 
 # --- writing -------------------------------------------------------------------------------------
@@ -122,14 +125,14 @@ def whole_file(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def writing(name: str) -> Iterator[None]:
+def writing(name: str, what: str = "exported") -> Iterator[None]:
     """Say in the domain's words that a file could not be written. Raises StoreUnavailable."""
     try:
         yield
     except BrokenPipeError:
         raise  # whoever read it has seen enough
     except OSError as error:
-        raise StoreUnavailable(f"{name}: {error.strerror}; nothing was exported") from error
+        raise StoreUnavailable(f"{name}: {error.strerror}; nothing was {what}") from error
 
 
 # --- reading -------------------------------------------------------------------------------------
@@ -143,14 +146,19 @@ class Archive:
         self._tar = tar
         with self.damage():
             self.manifest = _manifest(tar, name)
+            self._entries = {entry["member"]: entry for entry in self.manifest["tables"]}
             self._check_members()
 
     def rows(self, table: Table) -> Iterator[list[Any]]:
         """The rows of a table, in their order. Raises StoreRejected."""
-        with self.damage(table.member), gzip.open(
-            self._file(table), "rt", encoding="utf-8", newline="\n"
-        ) as lines:  # fmt: skip
-            yield from rows_of(table, lines)
+        count = 0
+        with self.damage(table.member):
+            with gzip.open(self._file(table), "rt", encoding="utf-8", newline="\n") as lines:
+                for row in rows_of(table, lines):
+                    yield row
+                    count += 1
+            if count != self._entries[table.member]["rows"]:
+                raise ValueError(f"it holds {count} rows, which is not what the manifest says")
 
     @contextmanager
     def damage(self, where: str = "") -> Iterator[None]:
@@ -164,14 +172,13 @@ class Archive:
             ) from error
 
     def _check_members(self) -> None:
-        sealed = {entry["member"]: entry["sha256"] for entry in self.manifest["tables"]}
         present = {member.name for member in self._tar}
         for table in TABLES:
-            if table.member not in present or table.member not in sealed:
+            if table.member not in present or table.member not in self._entries:
                 raise ValueError(f"{table.member} is missing")
             with self._file(table) as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
-            if digest != sealed[table.member]:
+            if digest != self._entries[table.member]["sha256"]:
                 raise ValueError(f"{table.member} is not what was exported")
 
     def _file(self, table: Table) -> IO[bytes]:
@@ -190,7 +197,8 @@ def opened(file: BinaryIO, name: str) -> Iterator[Archive]:
     with ExitStack() as stack:
         if not file.seekable():
             copy: IO[bytes] = stack.enter_context(tempfile.TemporaryFile())
-            shutil.copyfileobj(file, copy)
+            with writing(name, "imported"):
+                shutil.copyfileobj(file, copy)
             copy.seek(0)
         else:
             copy = file

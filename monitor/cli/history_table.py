@@ -107,8 +107,8 @@ def _last_run(last: LastRun, until: datetime) -> str:
     if last.failure is None:
         return f"{text}: {last.outcome}"
     reason, message, key = last.failure.reason, last.failure.message, last.failure.key
-    of = f" of {_case_name(key)}" if key else ""
-    return f"{text}: {last.outcome}, {reason}{of}: {message}"
+    where = f" in {_case_name(key)}" if key else ""
+    return f"{text}: {last.outcome} ({reason}{where}): {message}"
 
 
 def _ago(age: timedelta) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from monitor.config.settings import CaseSettings, SuiteSettings
 from monitor.measure.runner import Runner
-from monitor.model import CaseResult, Run, Sample
+from monitor.model import CaseResult, Run
 from monitor.suite import catalog, plan
 from tests.conftest import Database
 from tests.integration.helpers import (

@@ -37,8 +37,8 @@ from tests.stores import (
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 NOW = datetime(2026, 11, 22, 14, 10, tzinfo=UTC)
-#: Of the days below, the last two keep their samples and all others only rollups.
-POLICY = Policy(raw=2 * DAY, hourly=5 * DAY)
+#: Of the two weeks below, some days keep their samples, some their runs and all a rollup.
+POLICY = Policy(raw=2 * DAY, hourly=10 * DAY)
 ODD = SeriesKey("core_executemany", 'a "shape"', 1000, "rows=7,transaction=batch", 7)
 SPARE = 'zweite, "Säule"\n'
 WHOLE = Selection()
@@ -56,8 +56,8 @@ def in_a_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., N
 
 
 def everything() -> list[RunRecord]:
-    """Two targets over eight days, with every oddity that the types allow."""
-    usual = records_every(6 * HOUR, NOW - 8 * DAY, NOW, keys=(COPY, ODD))
+    """Two targets over two weeks, with every oddity that the types allow."""
+    usual = records_every(8 * HOUR, NOW - 14 * DAY, NOW, keys=(COPY, ODD))
     usual = [
         replace(each, state=f"state {number}".encode()) if number % 3 == 0 else each
         for number, each in enumerate(usual)

@@ -162,7 +162,12 @@ def test_a_command_and_each_of_its_options_has_help(name: str) -> None:
 
 
 def test_readme_names_no_command_option_or_variable_that_does_not_exist() -> None:
-    known = {option for c in COMMANDS.values() for p in c.params for option in p.opts}
+    known = {
+        option
+        for c in COMMANDS.values()
+        for p in c.params
+        for option in (*p.opts, *p.secondary_opts)
+    }
     code = "\n".join(re.findall(r"```.*?```|`[^`]+`", README, re.DOTALL))
     words = {name.partition(" ")[0] for name in COMMANDS}
     assert set(re.findall(r"ingest-canary ([a-z][a-z-]*)", code)) <= words

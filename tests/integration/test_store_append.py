@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -47,8 +48,9 @@ async def runs_of(store: Store, target: str = "main") -> list[RunRecord]:
 @given(drawn=records.run_records)
 def test_back_comes_what_was_appended(location: Location, drawn: RunRecord) -> None:
     """Every field, as wide as its column; a target and an environment of its own each time."""
-    environment = drawn.environment and replace(drawn.environment, fingerprint=drawn.id)
-    own = replace(drawn, target=drawn.id, environment=environment)
+    name = uuid4().hex  # drawn ones repeat
+    environment = drawn.environment and replace(drawn.environment, fingerprint=name)
+    own = replace(drawn, id=name, target=name, environment=environment)
 
     async def go() -> list[RunRecord]:
         async with opened(location) as store:

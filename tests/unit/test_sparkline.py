@@ -30,7 +30,8 @@ def test_ten_percent_less_is_the_lowest_and_ten_more_the_highest() -> None:
 
 def test_the_scale_ends_at_the_extremes_where_they_lie_farther_apart() -> None:
     assert line(100, 100, 100, 50, 150, 100) == "▄▄▄▁▇▄"
-    assert line(100, 100, 100, 30, 100) == "▆▆▆▁▆"
+    assert line(100, 100, 100, 30, 100) == "▇▇▇▁▇"
+    assert line(100, 100, 170, 100) == "▁▁▇▁"
 
 
 def test_each_series_has_a_scale_of_its_own() -> None:

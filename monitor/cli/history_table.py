@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
+from math import inf
 from statistics import median
 from typing import NamedTuple
 
@@ -199,9 +200,10 @@ def _steps(points: Sequence[Point]) -> Iterator[Step]:
     kinds = {point.source for point in points}
     lasts = {kind: _patience([p for p in points if p.source == kind]) for kind in kinds}
     begins = [point.started_at.timestamp() for point in points]
-    for point, begin, following in zip(points, begins, [*begins[1:], None], strict=True):
-        end = begin + lasts[point.source]
-        yield Step(begin, end if following is None else min(end, following), point.rows_per_second)
+    followings = [*begins[1:], inf]
+    for point, begin, following in zip(points, begins, followings, strict=False):
+        end = min(begin + lasts[point.source], following)
+        yield Step(begin, end, point.rows_per_second)
 
 
 def _patience(points: Sequence[Point]) -> float:

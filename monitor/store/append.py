@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -13,6 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.errors import StoreConflict
+from monitor.model import Notice
 from monitor.store import tables
 from monitor.store.database import Database
 from monitor.store.names import Names, name_all
@@ -22,6 +24,7 @@ from monitor.store.records import RunRecord, SampleRow, at
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
 _SECOND = timedelta(seconds=1)
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _MICROSECOND = timedelta(microseconds=1)
 
 _COLUMNS = ("series_id", "started_at", *SampleRow._fields)
@@ -144,7 +147,7 @@ class Appender:
             record.wal_bytes,
             record.environment.fingerprint if record.environment else None,
             json.dumps({name: list(values) for name, values in record.probes.items()}),
-            json.dumps([asdict(notice) for notice in record.notices]),
+            json.dumps([_notice(notice) for notice in record.notices]),
         )
 
     def _failures(self, records: Iterable[RunRecord], names: Names) -> list[tuple[Any, ...]]:
@@ -159,7 +162,7 @@ class Appender:
                 int(row.of_run),
                 moment(row.at),
                 row.reason,
-                row.message,
+                _storable(row.message),
             )
             for record in records
             for number, row in enumerate(record.failures)
@@ -183,6 +186,15 @@ def hour_of(moment: datetime) -> datetime:
 def day_of(moment: datetime) -> datetime:
     """The beginning of the UTC day of a moment."""
     return hour_of(moment).replace(hour=0)
+
+
+def _notice(notice: Notice) -> dict[str, str]:
+    return {name: _storable(text) for name, text in asdict(notice).items()}
+
+
+def _storable(text: str) -> str:
+    """Text of others' errors without what is no Unicode and without NUL, which no store holds."""
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 async def _keep_state(connection: AsyncConnection, target_id: int, record: RunRecord) -> None:

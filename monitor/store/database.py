@@ -35,7 +35,7 @@ _READ_ONLY = "ingest_canary_read_only"
 _OLD_SECONDS = 30
 
 #: Errors that say what was sent is wrong, now and for ever.
-_REJECTED = (asyncpg.DataError, sqlite3.DataError, OverflowError)
+_REJECTED = (asyncpg.DataError, sqlite3.DataError, OverflowError, UnicodeError)
 _CONFLICT = (asyncpg.IntegrityConstraintViolationError, sqlite3.IntegrityError)
 _UNAVAILABLE = (
     OSError,

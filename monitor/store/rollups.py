@@ -224,7 +224,7 @@ def figures_of(rounds: Sequence[Round]) -> dict[str, int | None]:
 
 def _counted(run: Sequence[Round]) -> Sequence[Round]:
     clean = [each for each in run if EXCLUDING.isdisjoint(disturbances_of(each.disturbed))]
-    return clean if len(clean) >= min(MIN_CLEAN_ROUNDS, len(run)) else run
+    return clean if len(clean) >= MIN_CLEAN_ROUNDS else run
 
 
 def _quartiles(values: Iterable[int | None]) -> Sequence[int | None]:

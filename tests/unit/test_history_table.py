@@ -7,7 +7,6 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -26,6 +25,7 @@ COPY = SeriesKey("asyncpg_copy", "orders", 20_000, "", 20_000)
 COMMITS = SeriesKey("core_executemany", "orders", 1_000, "transaction=batch", 20_000)
 PAGES = SeriesKey("core_insertmanyvalues", "orders_customer_idx", 20_000, "page_size=500", 20_000)
 BULK = SeriesKey("orm_bulk", "orders", 20_000, "", 20_000)
+LARGER = BULK._replace(rows=50_000, batch_size=50_000)
 
 
 def point(at: datetime, rate: float, source: Source = "run", runs: int = 1) -> Point:
@@ -72,7 +72,7 @@ def week() -> TargetHistory:
         name="main",
         begins_at=UNTIL - 7 * DAY,
         series=(series(COPY, steady), series(COMMITS, slower, 12), series(PAGES, gap),
-                series(BULK, late), series(BULK._replace(rows=50_000), [], 3)),
+                series(BULK, late), series(LARGER, [], 3)),
         outcomes={"ok": 1000, "partial": 6, "failed": 2},
         run_failures={"unavailable": 2},
         last_run=LastRun(UNTIL - 3 * HOUR, "partial", failed),
@@ -115,7 +115,7 @@ def test_no_line_of_the_table_is_wider_than_the_terminal(width: int) -> None:
     assert "…" not in table
 
 
-@pytest.mark.parametrize(("width", "line"), [(80, 24), (100, 24), (110, 24), (130, 32), (250, 32)])
+@pytest.mark.parametrize(("width", "line"), [(80, 24), (100, 24), (110, 24), (130, 30), (250, 32)])
 def test_the_line_over_time_is_24_to_32_wide(width: int, line: int) -> None:
     assert {len(blocks(each)) for each in printed(week(), width).splitlines()
             if "▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄" in each} == {line}  # fmt: skip
@@ -165,10 +165,11 @@ def test_a_case_that_only_failed_shows_dashes() -> None:
         (LastRun(UNTIL - 59 * MINUTE, "ok"), "last run 2026-11-22 13:11 UTC, 59 min ago"),
         (LastRun(UNTIL, "ok"), "last run 2026-11-22 14:10 UTC, just now"),
         (LastRun(UNTIL - 47 * HOUR, "ok"), "last run 2026-11-20 15:10 UTC, 47 h ago"),
-        (LastRun(UNTIL - 49 * HOUR, "skipped"), "last run 2026-11-20 13:10 UTC, 2 days ago: skipped"),
+        (LastRun(UNTIL - 49 * HOUR, "skipped"),
+         "last run 2026-11-20 13:10 UTC, 2 days ago: skipped"),
         (
-            LastRun(UNTIL - HOUR, "failed", FirstFailure("unavailable", "connection refused", None)),
-            "last run 2026-11-22 13:10 UTC, 60 min ago: failed (unavailable): connection refused",
+            LastRun(UNTIL - HOUR, "failed", FirstFailure("unavailable", "refused", None)),
+            "last run 2026-11-22 13:10 UTC, 60 min ago: failed (unavailable): refused",
         ),
         (
             LastRun(UNTIL - HOUR, "partial", FirstFailure("timeout", "too late", COMMITS)),
@@ -205,7 +206,7 @@ def test_runs_that_all_failed_say_why_without_a_table() -> None:
 
 def test_names_tell_cases_apart() -> None:
     calls = SeriesKey("orm_bulk", "orders", 500, "page_size=9,transaction=batch", 20_000)
-    keys = [COPY, COMMITS, PAGES, BULK, BULK._replace(rows=50_000, batch_size=50_000), calls,
+    keys = [COPY, COMMITS, PAGES, BULK, LARGER, calls,
             calls._replace(variant="rows=20000")]  # fmt: skip
     assert case_names(keys) == [
         "asyncpg_copy",

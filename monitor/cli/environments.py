@@ -40,7 +40,8 @@ def print_periods(target: str, periods: Sequence[Period], to: Console) -> None:
     The differences of the same two environments are told once, in one direction.
     """
     if not periods:
-        say(to, f"{target}: no environment is known of this time.\n")
+        say(to, f"{target}: no environment is known of this time.")
+        say(to, "")
         return
     count = len({period.environment.fingerprint for period in periods})
     say(to, f"{target}: {count} environment{'s'[: count != 1]}; first and last run in UTC")

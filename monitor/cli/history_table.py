@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from math import inf
 from statistics import median
-from typing import NamedTuple
 
 from rich import box
 from rich.console import Console
@@ -126,37 +125,30 @@ def _table(history: TargetHistory, until: datetime, width: int) -> Table:
     names = case_names([series.key for series in history.series])
     rows = [list(_figures(series)) for series in history.series]
     figures = sum(max(map(len, column)) + _GAP for column in zip(_COLUMNS, *rows, strict=True))
-    layout = _layout(names, width - _EDGES - figures)
+    beside, characters = _layout(names, width - _EDGES - figures)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("case", overflow="fold", max_width=layout.name)
-    if layout.beside:
+    table.add_column("case", overflow="fold")
+    if beside:
         table.add_column("rows/s over time", no_wrap=True)
     for name in _COLUMNS:
         table.add_column(name, justify="right", no_wrap=True)
     for name, series, row in zip(names, history.series, rows, strict=True):
-        line = _line(series, history.begins_at, until, layout.line)
-        head = (name, line) if layout.beside else (f"{name}\n{line}",)
+        line = _line(series, history.begins_at, until, characters)
+        head = (name, line) if beside else (f"{name}\n{line}",)
         table.add_row(*map(Text, (*head, *row)))
     return table
 
 
-class _Layout(NamedTuple):
-    """Whether the line over time stands beside the name or below it, and widths of both."""
+def _layout(names: Sequence[str], room: int) -> tuple[bool, int]:
+    """Whether the line over time stands beside the case's name, else below it, and its width.
 
-    beside: bool
-    name: int
-    line: int
-
-
-def _layout(names: Sequence[str], room: int) -> _Layout:
-    """Beside it where that leaves room for names, if need be on two lines; else below it."""
+    Beside it where that leaves room for the names, if need be on several lines.
+    """
     most, least = _LINE
-    longest = max(map(len, names))
     word = max(len(word) for name in names for word in name.split())
-    beside = room - _GAP - least
-    if beside < word:
-        return _Layout(False, room, min(room, least))
-    return _Layout(True, beside, max(least, min(most, room - _GAP - longest)))
+    if room - _GAP - least < word:
+        return False, min(room, least)
+    return True, max(least, min(most, room - _GAP - max(map(len, names))))
 
 
 def _figures(series: SeriesHistory) -> Iterator[str]:
@@ -210,4 +202,4 @@ def _patience(points: Sequence[Point]) -> float:
     """Seconds after a point's beginning when the next of its kind is overdue."""
     gaps = [(b.started_at - a.started_at).total_seconds() for a, b in pairwise(points)]
     least = _SOURCE_TIME[points[0].source].total_seconds()
-    return max(least, _LATENESS * median(gaps)) if gaps else least
+    return _LATENESS * median(gaps) if gaps else least

@@ -41,10 +41,13 @@ def store() -> None:
 def _age(
     _context: click.Context, _parameter: click.Parameter, value: str | None
 ) -> timedelta | None:
+    if value is None:
+        return None
     try:
-        seconds = parse_duration(value)
-        return timedelta(seconds=seconds) if isinstance(seconds, float) else None
-    except (ValueError, OverflowError) as error:
+        return timedelta(seconds=float(str(parse_duration(value))))
+    except OverflowError:
+        raise click.BadParameter(f"'{value}' is too long ago.") from None
+    except ValueError as error:
         raise click.BadParameter(f"{error}.") from None
 
 
@@ -68,7 +71,7 @@ def export_store(
     try:
         selection = Selection(targets, None if age is None else now - age)
     except OverflowError:
-        raise ConfigurationError("--since lies before the calendar begins.") from None
+        raise click.BadParameter("that is too long ago.", param_hint="--since") from None
     with _output(file, force) as out:
         directory = None if file == STANDARD else Path(file).parent
         exported = asyncio.run(_export(settings, out, selection, now, directory))

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import aiosqlite
 import asyncpg
 from sqlalchemy import Connection, Table, event
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -26,6 +26,9 @@ from monitor.errors import StoreConflict, StoreError, StoreRejected, StoreUnavai
 from monitor.store.tables import instant, microseconds
 
 Kind = Literal["sqlite", "postgresql", "timescaledb"]
+
+#: "icny": what SQLite keeps in the header of a file that is ours.
+APPLICATION_ID = 0x69636E79
 
 #: Execution option of connections that only read: SQLite's write lock is not for them.
 _READ_ONLY = "ingest_canary_read_only"
@@ -221,15 +224,25 @@ def _sqlite(location: Location) -> AsyncEngine:
 def _configure_sqlite(connection: DBAPIConnection, _record: object) -> None:
     connection.isolation_level = None  # we begin ourselves
     cursor = connection.cursor()
-    for pragma in (
+    of_file = (
         "auto_vacuum = INCREMENTAL",  # heeded by a file that has no tables yet
         "journal_mode = WAL",
+    )
+    for pragma in (
+        *(of_file if _may_be_ours(cursor) else ()),
         "synchronous = FULL",  # what was kept stays kept when the power fails
         "foreign_keys = ON",
         "cache_size = -8000",
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _may_be_ours(cursor: DBAPICursor) -> bool:
+    """Whether a file is empty or marked as ours; another's is not changed by opening it."""
+    cursor.execute("SELECT a.application_id, count(m.name) FROM pragma_application_id AS a"
+                   " LEFT JOIN sqlite_master AS m")  # fmt: skip
+    return any(found == APPLICATION_ID or not tables for found, tables in cursor.fetchall())
 
 
 def _begin_immediately(connection: Connection) -> None:

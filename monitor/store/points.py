@@ -167,7 +167,7 @@ def _run_point(
 def _counted(rounds: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
     """The rounds that count, as ``model.CaseResult.counted`` chooses them."""
     clean = [each for each in rounds if not each[1] & _EXCLUDED]
-    return clean if len(clean) >= min(MIN_CLEAN_ROUNDS, len(rounds)) else rounds
+    return clean if len(clean) >= MIN_CLEAN_ROUNDS else rounds
 
 
 def _rows_per_call(

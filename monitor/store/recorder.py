@@ -10,14 +10,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from threading import RLock
 from time import monotonic
 
 from sqlalchemy import select
 
-from monitor.errors import StoreError, StoreRefused, StoreRejected, StoreUnavailable
+from monitor.errors import StoreError, StoreRejected, StoreUnavailable
 from monitor.model import Run
 from monitor.store.append import Appender
 from monitor.store.control import last_pause
@@ -64,6 +65,10 @@ class Recorder:
         self._appender = Appender(database)
         self._kind: Kind | None = None
         self._writing = asyncio.Lock()
+        #: Held by threads: one whose task was cancelled still keeps its run.
+        self._keeping = RLock()
+        #: Spooled runs that are in the store, or put aside, and could not be removed.
+        self._done: set[Waiting] = set()
         self._retry_at = 0.0
         self._retry_seconds = _RETRY_SECONDS[0]
         self._samples = self._errors = self._dropped = self._spooled = 0
@@ -92,19 +97,12 @@ class Recorder:
     async def append(self, run: Run, state: bytes | None = None) -> None:
         """Keep a run and the detector's state after it. Nothing but cancellation leaves it."""
         record = record_of(run, state)
-        async with self._writing:
-            try:
-                kept = await self._written([record])
-            except StoreRejected as error:
-                log.error("run %s is not taken by the store and is put aside: %s", run.id, error)
-                self._put_aside(record)
-                return
-            except asyncio.CancelledError:
-                self._keep(record)
-                raise
-            if not kept:
-                await asyncio.to_thread(self._keep, record)
-                self._spooled = await asyncio.to_thread(self._waiting_samples)
+        try:
+            async with self._writing:
+                await self._take(record)
+        except asyncio.CancelledError:
+            self._keep(record)  # in the store already or not: that knows it by its id
+            raise
 
     async def flush(self) -> None:
         """Bring in what waits, if the store is back; else try again later."""
@@ -184,6 +182,17 @@ class Recorder:
     def _patience(self) -> asyncio.Timeout:
         return asyncio.timeout(self.database.location.timeout_seconds * _PATIENCE)
 
+    async def _take(self, record: RunRecord) -> None:
+        try:
+            kept = await self._written([record])
+        except StoreRejected as error:
+            log.error("run %s is not taken by the store and is put aside: %s", record.id, error)
+            await asyncio.to_thread(self._put_aside, record)
+            return
+        if not kept:
+            await asyncio.to_thread(self._keep, record)
+            self._spooled = await asyncio.to_thread(self._waiting_samples)
+
     async def _written(self, records: Sequence[RunRecord]) -> bool:
         """Whether the store took the runs; False while it is down. Raises StoreRejected."""
         if monotonic() < self._retry_at:
@@ -194,7 +203,13 @@ class Recorder:
                 if self._kind is None:
                     self._kind = await open_store(self.database)
                 appended = await self._appender.append(records, partitioned=self._partitioned)
-        except (StoreUnavailable, StoreRefused, TimeoutError) as error:
+        except StoreRejected:
+            raise
+        except (StoreError, TimeoutError) as error:
+            self._failed(error)
+            return False
+        except Exception as error:
+            log.exception("the store meets a fault of ours; the run waits")
             self._failed(error)
             return False
         self._write_seconds = monotonic() - started
@@ -207,16 +222,29 @@ class Recorder:
     def _failed(self, error: Exception) -> None:
         self._errors += 1
         if not self._retry_at:
-            log.warning("runs wait in %s: %s", self._spool.directory, error or "no answer in time")
+            log.warning(
+                "runs wait in %s: %s", self._spool.directory, str(error) or "no answer in time"
+            )
         self._retry_at = monotonic() + self._retry_seconds
         self._retry_seconds = min(2 * self._retry_seconds, _RETRY_SECONDS[1])
 
     async def _flush(self) -> None:
-        while waiting := await asyncio.to_thread(self._spool_waiting):
-            if not await self._bring_in(waiting[:_BATCH]):
+        await asyncio.to_thread(self._remove, list(self._done))
+        waiting = await asyncio.to_thread(self._spool_waiting)
+        for first in range(0, len(waiting), _BATCH):
+            if not await self._bring_in(waiting[first : first + _BATCH]):
                 return
-        while self._memory and await self._written([self._memory[0]]):
-            self._memory.popleft()
+        while self._memory:
+            record = self._memory[0]
+            try:
+                if not await self._written([record]):
+                    return
+            except StoreRejected as error:
+                log.error("run %s is not taken by the store: %s", record.id, error)
+                self._errors += 1
+                self._drop(record.sample_count)
+            if self._memory and self._memory[0] is record:
+                self._memory.popleft()
 
     async def _bring_in(self, waiting: Sequence[Waiting]) -> bool:
         """Whether these spooled runs are in the store, or out of the way, now."""
@@ -233,7 +261,7 @@ class Recorder:
             self._reject(waiting[0])
             return True
         if written:
-            await asyncio.to_thread(self._spool.remove, waiting)
+            await asyncio.to_thread(self._remove, list(found))
         return written
 
     def _read(self, waiting: Sequence[Waiting]) -> dict[Waiting, RunRecord]:
@@ -244,6 +272,10 @@ class Recorder:
             except StoreRejected as error:
                 log.error("%s is put aside: %s", each.name, error)
                 self._reject(each)
+                continue
+            except OSError as error:
+                self._errors += 1
+                log.warning("%s cannot be read and waits: %s", each.name, error.strerror)
                 continue
             if record is not None:
                 found[each] = record
@@ -257,30 +289,44 @@ class Recorder:
 
     def _spool_waiting(self) -> list[Waiting]:
         try:
-            return self._spool.waiting()
+            return [each for each in self._spool.waiting() if each not in self._done]
         except OSError:
             return []
 
-    def _keep(self, record: RunRecord) -> None:
-        """Onto disk, else into memory, else dropped and counted."""
-        self._memory.append(record)
-        self._memory_to_disk()
-        while len(self._memory) > self._memory_max_runs:
-            self._drop(self._memory.popleft().sample_count)
-
-    def _memory_to_disk(self) -> None:
-        while self._memory:
+    def _remove(self, done: Iterable[Waiting]) -> None:
+        """Out of the spool; what its disk does not let go of now is remembered as done."""
+        for each in done:
             try:
-                self._drop(self._spool.put(self._memory[0]))
+                self._spool.remove([each])
             except OSError as error:
                 self._errors += 1
-                log.warning("the spool cannot be written: %s", error.strerror)
-                return
-            self._memory.popleft()
+                self._done.add(each)
+                log.warning("%s cannot be removed: %s", each.name, error.strerror)
+            else:
+                self._done.discard(each)
+
+    def _keep(self, record: RunRecord) -> None:
+        """Onto disk, else into memory, else dropped and counted."""
+        with self._keeping:
+            self._memory.append(record)
+            self._memory_to_disk()
+            while len(self._memory) > self._memory_max_runs:
+                self._drop(self._memory.popleft().sample_count)
+
+    def _memory_to_disk(self) -> None:
+        with self._keeping:
+            while self._memory:
+                try:
+                    self._drop(self._spool.put(self._memory[0]))
+                except OSError as error:
+                    self._errors += 1
+                    log.warning("the spool cannot be written: %s", error.strerror)
+                    return
+                self._memory.popleft()
 
     def _put_aside(self, record: RunRecord) -> None:
         try:
-            self._spool.put(record)
+            self._drop(self._spool.put(record))
             waiting = next(each for each in self._spool.waiting() if each.run_id == record.id)
         except (OSError, StopIteration):
             self._drop(record.sample_count)
@@ -293,7 +339,7 @@ class Recorder:
         try:
             self._spool.reject(waiting)
         except OSError:
-            self._spool.remove([waiting])
+            self._remove([waiting])
 
     def _drop(self, samples: int) -> None:
         if samples:

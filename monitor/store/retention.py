@@ -147,17 +147,14 @@ async def _remove_states(database: Database, writes: ShortWrites, before: dateti
 
 async def _remove_environments(database: Database, writes: ShortWrites) -> None:
     """Remove environments that no run names."""
-    table, named = tables.environment, tables.run.c.fingerprint
-    unnamed = select(table.c.fingerprint).except_(select(named))
+    fingerprint = tables.environment.c.fingerprint
+    unnamed = select(fingerprint).except_(select(tables.run.c.fingerprint))
     async with database.reading() as connection:
-        fingerprints = (await connection.scalars(unnamed)).all()
-    for fingerprint in fingerprints:
-        unless = ~exists().where(named == fingerprint)
+        found = (await connection.scalars(unnamed)).all()
+    for each in found:
         try:
             async with writes.transaction() as connection:
-                await connection.execute(
-                    delete(table).where(table.c.fingerprint == fingerprint, unless)
-                )
+                await connection.execute(delete(tables.environment).where(fingerprint == each))
         except StoreConflict:
             continue  # a run that names it was appended just now
 

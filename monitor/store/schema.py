@@ -20,13 +20,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor import __version__
 from monitor.errors import StoreRefused, StoreUnavailable
-from monitor.store.database import Database, Kind, quoted
+from monitor.store.database import APPLICATION_ID, Database, Kind, quoted
 from monitor.store.tables import MARK, store
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
-#: "icny": what SQLite keeps in the header of a file that is ours.
-_APPLICATION_ID = 0x69636E79
 _MIGRATE = "ingest-canary store migrate"
 
 
@@ -89,7 +87,8 @@ async def migrate(database: Database, migrations: Path = MIGRATIONS) -> Versions
     Raises StoreRefused for what is not ours or newer, or where we lack the right to create.
     """
     if not database.schema:
-        database.location.path.parent.mkdir(parents=True, exist_ok=True)
+        with database.translated():
+            database.location.path.parent.mkdir(parents=True, exist_ok=True)
     before = await versions_of(database, migrations)
     if not before.known:
         await open_store(database, migrations)  # says so
@@ -148,7 +147,7 @@ async def _is_ours(database: Database, connection: AsyncConnection) -> bool:
 async def _file_is_ours(database: Database, connection: AsyncConnection) -> bool:
     application_id = await connection.scalar(text("PRAGMA application_id"))
     tables = await connection.scalar(text("SELECT count(*) FROM sqlite_master"))
-    if tables and application_id != _APPLICATION_ID:
+    if tables and application_id != APPLICATION_ID:
         raise StoreRefused(
             f"{database.location} is a SQLite database of another program; nothing was changed."
             " Name another data_dir, or move the file away."
@@ -193,12 +192,34 @@ async def _schema_is_ours(connection: AsyncConnection, schema: str) -> bool:
 async def _prepare(database: Database, connection: AsyncConnection) -> None:
     """Take the lock, look again, and make the place."""
     if database.schema is None:
-        await connection.execute(text(f"PRAGMA application_id = {_APPLICATION_ID}"))
+        await connection.execute(text(f"PRAGMA application_id = {APPLICATION_ID}"))
         return
     await lock_definitions(database, connection)
-    if not await _schema_is_ours(connection, database.schema):
+    exists = await _schema_is_ours(connection, database.schema)
+    await _check_may_create(connection, database.schema, exists)
+    if not exists:
         await connection.execute(text(f"CREATE SCHEMA {quoted(database.schema)}"))
         await _mark(connection, f"SCHEMA {quoted(database.schema)}")
+
+
+_MAY_CREATE = text(
+    "SELECT current_user, current_database(), CASE WHEN :exists"
+    " THEN pg_catalog.has_schema_privilege((SELECT oid FROM pg_catalog.pg_namespace"
+    " WHERE nspname = :schema), 'CREATE')"
+    " ELSE pg_catalog.has_database_privilege(current_database(), 'CREATE') END"
+)
+
+
+async def _check_may_create(connection: AsyncConnection, schema: str, exists: bool) -> None:
+    facts = {"exists": exists, "schema": schema}
+    role, database, may = (await connection.execute(_MAY_CREATE, facts)).one()
+    if not may:
+        what = f"tables in schema {schema}" if exists else f"the schema {schema}"
+        where = f"SCHEMA {quoted(schema)}" if exists else f"DATABASE {quoted(database)}"
+        raise StoreRefused(
+            f"role {role} may not create {what}; nothing was changed. Its owner runs: GRANT CREATE"
+            f" ON {where} TO {quoted(role)}; or all of what `{_MIGRATE} --sql` prints."
+        )
 
 
 _LOCK = "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended({name}, 0))"

@@ -161,6 +161,39 @@ def test_environments_go_with_their_last_run_and_may_come_back(location: Locatio
     asyncio.run(scenario())
 
 
+def test_an_environment_that_a_run_names_meanwhile_stays(
+    location: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, older = builders.environment("old"), builders.environment("older")
+    transaction = ShortWrites.transaction
+
+    async def scenario() -> None:
+        async with opened(location) as store:
+            ancient = NOW - 50 * DAY
+            await store.append(record(ancient, environment=older))
+            await store.append(record(ancient + HOUR, environment=old))
+            remove = retention._remove_environments
+            back = record(NOW - HOUR, environment=old)
+
+            @asynccontextmanager
+            async def overtaken(self: ShortWrites) -> AsyncIterator[Any]:
+                await store.append(back)
+                async with transaction(self) as connection:
+                    yield connection
+
+            async def removed(*arguments: Any) -> None:
+                monkeypatch.setattr(ShortWrites, "transaction", overtaken)
+                await remove(*arguments)
+                monkeypatch.setattr(ShortWrites, "transaction", transaction)
+
+            monkeypatch.setattr(retention, "_remove_environments", removed)
+            await store.prune(POLICY, NOW)
+            assert await fingerprints(store) == {"old"}
+            assert {row.id for row in await store.rows(tables.run)} == {back.id}
+
+    asyncio.run(scenario())
+
+
 async def fingerprints(store: Store) -> set[str]:
     return {row.fingerprint for row in await store.rows(tables.environment)}
 
@@ -389,7 +422,11 @@ def test_writes_are_timed_and_on_sqlite_apart(
 
 
 @on_sqlite
-def test_sqlite_gives_the_bytes_back_to_the_system(location: Location) -> None:
+def test_sqlite_gives_the_bytes_back_to_the_system(
+    location: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "_PAGES", 20)  # so that it takes some steps
+
     async def scenario() -> None:
         old = records_every(5 * MINUTE, RAW_SINCE - 4 * DAY, RAW_SINCE)
         async with opened(location) as store:
@@ -490,15 +527,21 @@ def test_what_is_not_ours_stays_and_is_named(
             parent = f"{SCHEMA}.sample"
             bounds = "FOR VALUES FROM ('{:%Y-%m-%d}Z') TO ('{:%Y-%m-%d}Z')"
             named_as_ours = f"{SCHEMA}.sample_{theirs:%Y%m%d}"
-            for name, week in ((named_as_ours, theirs), ("elsewhere", theirs - WEEK)):
+            away = f"public.sample_{theirs - 2 * WEEK:%Y%m%d}"
+            for name, week in (
+                (named_as_ours, theirs),
+                ("elsewhere", theirs - WEEK),
+                (away, theirs - 2 * WEEK),
+            ):
                 span = bounds.format(week, week + WEEK)
                 database.sql(f"CREATE TABLE {name} PARTITION OF {parent} {span}")
             database.sql(f"CREATE TABLE {SCHEMA}.sample_20200106 (theirs int)")
+            database.sql(f"COMMENT ON TABLE {away} IS '{tables.MARK}'")
             unmarked = f"{SCHEMA}.sample_{MONDAY - 7 * WEEK:%Y%m%d}"
             database.sql(f"COMMENT ON TABLE {unmarked} IS 'mine now'")
             with caplog.at_level(logging.WARNING):
                 pruned = await store.prune(POLICY, NOW)
-            foreign = ("public.elsewhere", unmarked, named_as_ours)
+            foreign = ("public.elsewhere", away, unmarked, named_as_ours)
             assert sorted(pruned.foreign) == sorted(foreign)
             assert all(name in caplog.text for name in foreign)
             assert pruned.partitions == 1

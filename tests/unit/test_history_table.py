@@ -137,6 +137,24 @@ def test_runs_that_come_rarely_leave_no_gaps() -> None:
     assert " " in blocks(line_of("orm_bulk", printed(one_missing)))
 
 
+def test_a_run_stands_for_the_time_until_the_next() -> None:
+    begin = UNTIL - 80 * MINUTE
+    runs = [point(at, 50 if n < 4 else 100) for n, at in enumerate(moments(begin))]
+    history = replace(week(), begins_at=begin, series=(series(BULK, runs),))
+    assert blocks(line_of("orm_bulk", printed(history))) == "▁" * 16 + "▇" * 16
+
+
+def test_a_single_hour_stands_for_an_hour() -> None:
+    begin = UNTIL - 4 * HOUR
+    history = replace(week(), begins_at=begin, series=(series(BULK, [point(begin, 9, "hour", 6)]),))
+    assert blocks(line_of("orm_bulk", printed(history))) == "▄" * 8
+
+
+def test_a_tiny_terminal_gets_a_shorter_line_not_a_broken_one() -> None:
+    with_blocks = [line for line in printed(week(), 60).splitlines() if "▄" in line or "▅" in line]
+    assert len(with_blocks) == 4
+
+
 def test_hours_and_days_stand_for_their_time_and_are_named() -> None:
     begin = UNTIL.replace(hour=0, minute=0) - 4 * DAY
     days = [point(begin + n * DAY, 1000, "day", 144) for n in range(2)]

@@ -87,7 +87,6 @@ def test_what_no_column_holds_ends_at_the_largest_that_it_does() -> None:
     assert row.offset_us == row.round_trip_ns == records.INTEGER
 
 
-@pytest.mark.xfail(strict=True, reason="records.py keeps it as it is: the store rejects the run")
 def test_a_stall_in_the_last_of_small_batches_costs_no_run() -> None:
     """Batches of 50 µs, and the last one waits 0.2 s for a lock."""
     (row,) = _rows_of(builders.sample(late_batch_ratio=4e3))

@@ -133,10 +133,4 @@ _DECODE: dict[Type, Callable[[str], Any]] = {
 
 def _decoder(column: Column) -> Callable[[str], Any]:
     decode = _DECODE[column.type]
-    if not column.optional:
-        return decode
-
-    def decode_optional(field: str) -> Any:
-        return decode(field) if field else None
-
-    return decode_optional
+    return (lambda field: decode(field) if field else None) if column.optional else decode

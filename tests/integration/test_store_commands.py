@@ -315,11 +315,11 @@ def test_a_file_of_another_program_is_refused_by_every_command(file_place: Place
     file = file_place.data_dir / "store.sqlite"
     with closing(sqlite3.connect(file)) as foreign, foreign:
         foreign.execute("CREATE TABLE theirs (id INTEGER)")
+    before = file.read_bytes()
     for command in (["status"], ["migrate"], ["prune"], ["export", "-"]):
         refused(file_place.call(*command), "is a SQLite database of another program")
-    with closing(sqlite3.connect(file)) as foreign:
-        assert foreign.execute("SELECT name FROM sqlite_master").fetchall() == [("theirs",)]
-        assert foreign.execute("PRAGMA application_id").fetchone() == (0,)
+        assert file.read_bytes() == before
+    assert names(file_place.data_dir) == ["store.sqlite"]
 
 
 def test_the_spool_is_counted_without_reading_it(file_place: Place) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import random
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest

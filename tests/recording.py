@@ -32,14 +32,14 @@ SAMPLES = record_of(run(1)).sample_count
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Try a store that is down again at once."""
-    monkeypatch.setattr(recorder_module, "_RETRY_SECONDS", (0.001, 0.01))
+    """Try a store that is down again soon."""
+    monkeypatch.setattr(recorder_module, "_RETRY_SECONDS", (0.1, 0.2))
 
 
 @pytest.fixture
 def place(location: Location) -> Location:
     """A place for a store that is waited for briefly."""
-    return replace(location, timeout_seconds=0.5)
+    return replace(location, timeout_seconds=1.0 if location.url else 0.1)
 
 
 @pytest.fixture

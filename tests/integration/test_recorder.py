@@ -344,7 +344,7 @@ async def _cancelled_in_line(
     place: Location, engine: CanaryDatabase | None, runs: list[Run]
 ) -> None:
     """One append waits for the store, another for the first; both are cancelled."""
-    recorder = recorder_at(replace(place, timeout_seconds=30))
+    recorder = recorder_at(replace(place, timeout_seconds=2))
     await recorder.start()
     with locked(place, engine):
         tasks = [asyncio.create_task(recorder.append(each)) for each in runs]

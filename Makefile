@@ -55,7 +55,7 @@ format: setup-dev ## Mend what ruff can mend
 	@$(VENV)/bin/ruff format .
 
 acceptance: setup-dev ## Run the slow acceptance tests and print what they measure
-	@$(VENV)/bin/python -m pytest -m slow -s tests/acceptance $(ARGS)
+	@$(VENV)/bin/python -m pytest -m slow -s tests/acceptance tests/integration $(ARGS)
 
 bench: setup-dev ## Run the benchmarks of the program itself
 	@$(VENV)/bin/python -m tests.benchmarks $(ARGS)

@@ -15,8 +15,9 @@ def target(dsn: str) -> dict[str, str]:
     return {"INGEST_CANARY_TARGETS__MAIN__DSN": dsn}
 
 
-@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
-@pytest.mark.parametrize("store", ["sqlite", "postgresql"])
+@pytest.mark.parametrize(
+    ("store", "end"), [("sqlite", signal.SIGKILL), ("postgresql", signal.SIGTERM)]
+)
 def test_last_values_are_there_at_once_and_nothing_is_measured_before_it_is_due(
     database: Database, data_dir: Path, store: str, end: int
 ) -> None:

@@ -67,6 +67,7 @@ async def _down_at_start(place: Location, engine: CanaryDatabase | None, runs: l
     assert spooled(place) == []
 
 
+@pytest.mark.slow
 def test_down_at_start_runs_wait_on_disk_and_arrive_once(
     place: Location, engine: CanaryDatabase | None
 ) -> None:
@@ -151,6 +152,7 @@ async def _two_of_one_spool(place: Location, engine: CanaryDatabase | None, runs
     return sum(health.samples for health in healths)
 
 
+@pytest.mark.slow
 def test_two_processes_that_share_a_spool_bring_every_run_in_once(
     place: Location, engine: CanaryDatabase | None
 ) -> None:
@@ -328,6 +330,7 @@ def sockets_collected() -> Iterator[None]:
         gc.collect()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("sockets_collected")
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_cancelled_append_keeps_its_run(place: Location, seed: int) -> None:
@@ -358,6 +361,7 @@ async def _cancelled_in_line(
     await recorder.close()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("sockets_collected")
 def test_an_append_that_is_cancelled_while_it_waits_keeps_its_run(
     place: Location, engine: CanaryDatabase | None

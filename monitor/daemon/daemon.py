@@ -70,6 +70,7 @@ class Daemon:
         self._stopping = asyncio.Event()
         self._stations: dict[str, Station] = {}
         self._tallies: dict[str, TargetTally] = {}
+        self._paused: dict[str, bool] = {}
         self._working: set[asyncio.Task[None]] = set()
         self._schedule: Schedule | None = None
 
@@ -89,7 +90,8 @@ class Daemon:
         try:
             async with AsyncExitStack() as stack:
                 stack.push_async_callback(self._recorder.close)
-                await self._recorder.start()
+                if await self._recorder.start():
+                    await self._recorder.flush()  # the last run may have waited for the store
                 for target in await stack.enter_async_context(targets(self._settings)):
                     await self._add(target, stack)
                 last = {name: await self._restore(name) for name in self._stations}
@@ -111,7 +113,10 @@ class Daemon:
             runs = await last_runs(self._recorder.database, name, self._plan)
         except StoreError as error:
             log.warning("%s: its last runs are not to be had: %s", name, error)
-            return self._ledger.last_run_at(name, self._clock.now())
+            last = self._ledger.last_run_at(name, self._clock.now())
+            if last is not None:
+                self._clock.not_before(last)
+            return last
         for run in runs:
             self._tallies[name].make_last(run)
             self._clock.not_before(run.finished_at)
@@ -203,7 +208,9 @@ class Daemon:
         if (self._settings.data_dir / "pause").exists():
             return True
         paused = await self._recorder.paused(name)
-        return self._tallies[name].paused if paused is None else paused  # as it last said
+        if paused is not None:
+            self._paused[name] = paused
+        return self._paused.get(name, False)  # as the store last said
 
     def _skip(self, target: str, reason: SkipReason, count: int = 1) -> None:
         log.info("%s: run skipped: %s", target, reason)

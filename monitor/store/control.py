@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 from uuid import uuid4
 
@@ -10,6 +10,8 @@ from sqlalchemy import insert, or_, select
 
 from monitor.store import tables
 from monitor.store.database import Database
+
+_MICROSECOND = timedelta(microseconds=1)
 
 Action = Literal["pause", "resume", "accept"]
 
@@ -27,9 +29,13 @@ class Request(NamedTuple):
 
 
 async def add(database: Database, request: Request) -> None:
-    """Write a request down. Raises StoreUnavailable."""
+    """Write a request down, after all others whatever the clock says. Raises StoreUnavailable."""
+    table = tables.control
     async with database.writing() as connection:
-        await connection.execute(insert(tables.control).values(id=uuid4().hex, **request._asdict()))
+        last = await connection.scalar(select(table.c.at).order_by(table.c.at.desc()).limit(1))
+        moment = request.at if last is None else max(request.at, last + _MICROSECOND)
+        values = request._replace(at=moment)._asdict()
+        await connection.execute(insert(table).values(id=uuid4().hex, **values))
 
 
 async def last_pause(database: Database, target: str) -> Request | None:

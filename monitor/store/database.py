@@ -251,6 +251,13 @@ def _begin_immediately(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
+#: What is committed shall survive the server's crash, whatever is usual there.
+_LASTING_COMMITS = (
+    "SELECT pg_catalog.set_config('synchronous_commit', 'local', false)"
+    " WHERE pg_catalog.current_setting('synchronous_commit') = 'off'"
+)
+
+
 def _postgresql(location: Location) -> AsyncEngine:
     async def connect() -> Any:
         driver = await asyncpg.connect(
@@ -264,6 +271,7 @@ def _postgresql(location: Location) -> AsyncEngine:
         for name in ("lock_timeout", "idle_in_transaction_session_timeout"):
             milliseconds = f"{location.timeout_seconds * 1000:.0f}"
             await driver.execute("SELECT pg_catalog.set_config($1, $2, false)", name, milliseconds)
+        await driver.execute(_LASTING_COMMITS)
         return driver
 
     return create_async_engine(

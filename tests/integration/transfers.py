@@ -82,6 +82,10 @@ def odd_runs() -> list[RunRecord]:
         record(NOW - 6 * HOUR + timedelta(microseconds=1), trigger="manual", rounds=1, keys=(ODD,),
                state=bytes(range(256))),
         record(NOW - 5 * HOUR, keys=(), outcome="skipped"),
+        # As one that was moved on, since another began at the same moment; and series that are
+        # met in another order than that of their names.
+        record(NOW - 5 * HOUR + timedelta(microseconds=1),
+               keys=[ODD._replace(variant=variant) for variant in ("z=1", "B=1", "a=1")]),
     ]  # fmt: skip
 
 

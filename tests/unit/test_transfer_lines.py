@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from monitor.environment import Environment
 from monitor.model import Disturbance
 from monitor.store import tables
 from monitor.store.records import RunRecord, SampleRow, SeriesKey
@@ -237,10 +238,22 @@ SHUFFLED = RunRecord(
 )
 
 
-def test_a_row_of_no_run_is_refused() -> None:
-    stray = [["gone", "main", SHUFFLED.started_at, "a", "t", 1, "", 1, *sample_row(1)]]
+@pytest.mark.parametrize("failed", [False, True])
+def test_a_row_of_no_run_is_refused(failed: bool) -> None:
+    sample = ["gone", "main", SHUFFLED.started_at, "a", "t", 1, "", 1, *sample_row(1)]
+    failure = ["gone", "main", SHUFFLED.started_at, 0, *[None] * 6, 1, SHUFFLED.started_at, "", ""]
+    failures, samples = ([failure], []) if failed else ([], [sample])
     with pytest.raises(ValueError, match="gone is not among the runs, or out of order"):
-        list(records_of({}, iter([]), iter([]), iter(stray), iter([])))
+        list(records_of({}, iter([]), iter(failures), iter(samples), iter([])))
+
+
+def test_the_order_of_names_within_json_does_not_matter() -> None:
+    facts = {"fsync": "on", "autovacuum": "off"}
+    one_way = Environment("18", facts, facts, facts, "abc")
+    other = dict(sorted(facts.items()))
+    other_way = Environment("18", other, other, other, "abc")
+    assert list(facts) != list(other)
+    assert environment_lines({"abc": one_way}) == environment_lines({"abc": other_way})
 
 
 def test_a_run_of_an_unknown_environment_is_refused() -> None:

@@ -127,6 +127,7 @@ class Daemon:
         due = {name: next_due(at, timedelta(seconds=interval), now) for name, at in last.items()}
         self._schedule = Schedule(self._stations, interval, due)
         self._schedule.start()
+        self._publish()  # when the next runs are due
         loops = {
             asyncio.create_task(self._handle_events(self._schedule)),
             asyncio.create_task(self._keep_store()),

@@ -20,9 +20,13 @@ from apscheduler.events import (
     JobEvent,
 )
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from monitor.model import SkipReason, Trigger
+
+#: In the names of extra jobs, which no target's name has for its blanks.
+_CONFIRMATION = "confirmation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ class Schedule:
         first: Mapping[str, datetime] | None = None,
     ) -> None:
         self._interval = interval
+        self._targets = frozenset(targets)
         self._events: asyncio.Queue[Tick | Skipped] = asyncio.Queue()
         self._last_slot: dict[str, datetime] = {}
         self._scheduler = AsyncIOScheduler(
@@ -74,7 +79,7 @@ class Schedule:
             self._listen, EVENT_JOB_SUBMITTED | EVENT_JOB_MAX_INSTANCES | EVENT_JOB_ERROR
         )
         now = datetime.now(UTC)
-        for target in targets:
+        for target in self._targets:
             due = max(now, (first or {}).get(target, now))
             self._scheduler.add_job(
                 self._tick,
@@ -86,6 +91,21 @@ class Schedule:
 
     def start(self) -> None:
         self._scheduler.start()
+
+    def confirm(self, target: str, count: int, seconds: float) -> None:
+        """Issue ``count`` extra ticks of a target, ``seconds`` apart, beside those at the interval.
+
+        Where some are still to come, these take their place.
+        """
+        now = datetime.now(UTC)
+        for number in range(1, count + 1):
+            self._scheduler.add_job(
+                self._tick,
+                DateTrigger(now + timedelta(seconds=number * seconds), timezone=UTC),
+                args=[target, "confirmation"],
+                id=f"{target} {_CONFIRMATION} {number}",
+                replace_existing=True,
+            )
 
     def stop(self) -> None:
         """Issue no more ticks; whoever handles one drains it himself."""
@@ -103,9 +123,9 @@ class Schedule:
         due: datetime | None = job.next_run_time if job else None
         return due
 
-    async def _tick(self, target: str) -> None:
+    async def _tick(self, target: str, trigger: Trigger = "scheduled") -> None:
         # The job lasts as long as the run, so that APScheduler itself sees overlaps.
-        tick = Tick(target, "scheduled", datetime.now(UTC))
+        tick = Tick(target, trigger, datetime.now(UTC))
         self._events.put_nowait(tick)
         # stop() cancels jobs, and APScheduler would log that as an error.
         with suppress(asyncio.CancelledError):
@@ -114,6 +134,8 @@ class Schedule:
     def _listen(self, event: JobEvent) -> None:
         if event.code == EVENT_JOB_ERROR:
             return  # cancelled by stop(); a run's own errors never leave the run
+        if event.job_id not in self._targets:
+            return  # an extra run, which has no next one
         slot = event.scheduled_run_times[-1]
         self._count_missed(event.job_id, slot)
         if event.code == EVENT_JOB_MAX_INSTANCES:

@@ -11,9 +11,25 @@ from typing import Any, get_args
 
 from hypothesis import strategies as st
 
-from monitor.environment import Environment
+from monitor.environment import Difference, Environment
+from monitor.judgement import (
+    SIGNALS,
+    STATES,
+    Change,
+    ChangeKind,
+    Closing,
+    Component,
+    Detector,
+    Ending,
+    Judgement,
+    Place,
+    Verdict,
+    Where,
+    in_order,
+)
 from monitor.model import (
     Case,
+    CaseKey,
     Disturbance,
     Failure,
     FailureReason,
@@ -98,6 +114,70 @@ failure_rows = st.builds(
     round=_maybe(SMALLINT),
     of_run=st.booleans(),
 )
+_figures = st.floats(allow_nan=False, allow_infinity=False)
+_case_keys = st.builds(CaseKey, texts, texts, _up_to(INTEGER), texts)
+_differences = st.builds(
+    Difference, st.sampled_from(["server", "tables"]), texts, st.none() | texts, st.none() | texts
+)
+_hexes = st.uuids().map(lambda each: each.hex[:12])
+_verdicts = st.builds(
+    Verdict,
+    place=st.just(Place(None, "")),
+    state=st.sampled_from(STATES),
+    effect_ratio=st.none() | _figures,
+    baseline=st.none() | _figures,
+    detectable_ratio=st.none() | _figures,
+    statistic=_figures,
+    since=st.none() | moments,
+)
+_of_signals = st.dictionaries(st.sampled_from(SIGNALS), _verdicts, min_size=1, max_size=2)
+changes = st.builds(
+    Change,
+    id=_hexes,
+    group=_hexes,
+    target=texts,
+    kind=st.sampled_from(get_args(ChangeKind)),
+    place=st.builds(Place, st.none() | _case_keys, st.sampled_from(SIGNALS)),
+    counter=st.none() | texts,
+    since=moments,
+    since_low=moments,
+    since_high=moments,
+    told_at=moments,
+    effect_ratio=_figures,
+    rows_per_second_ratio=st.none() | _figures,
+    statistic=_figures,
+    fast=st.booleans(),
+    where=st.sampled_from(get_args(Where)),
+    component=st.sampled_from(get_args(Component)),
+    strategies=_up_to(SMALLINT),
+    of=_up_to(SMALLINT),
+    cause=texts,
+    differences=st.lists(_differences, max_size=2).map(tuple),
+)
+
+
+@st.composite
+def judgements(draw: st.DrawFn) -> Judgement:
+    """Verdicts case by case, those of the target first, as they are kept."""
+    of_cases = draw(st.dictionaries(_case_keys, _of_signals, max_size=2))
+    verdicts = [
+        replace(verdict, place=Place(case, signal))
+        for case, signals in {None: draw(_of_signals), **of_cases}.items()
+        for signal, verdict in signals.items()
+    ]
+    parameters = draw(st.dictionaries(texts, _figures | st.booleans(), max_size=2))
+    closings = st.builds(Closing, _hexes, st.sampled_from(get_args(Ending)), moments)
+    return Judgement(
+        number=draw(_up_to(INTEGER)),
+        detector=Detector(draw(_up_to(9)), parameters),
+        verdicts=in_order(verdicts),
+        cases={case: draw(st.sampled_from(STATES)) for case in of_cases},
+        changes=tuple(draw(st.lists(changes, max_size=2))),
+        closings=tuple(draw(st.lists(closings, max_size=2))),
+        contended=draw(st.booleans()),
+    )
+
+
 run_records = st.builds(
     RunRecord,
     id=st.uuids().map(lambda each: each.hex),
@@ -117,6 +197,7 @@ run_records = st.builds(
     notices=st.lists(st.builds(Notice, texts, texts, texts), max_size=2).map(tuple),
     failures=st.lists(failure_rows, max_size=3).map(tuple),
     samples=st.dictionaries(series_keys, _rounds, max_size=2),
+    judgement=st.none() | judgements(),
     state=st.none() | st.binary(max_size=50),
 )
 

@@ -9,11 +9,13 @@ import click
 
 from monitor import __version__
 from monitor.cli.admin import cleanup, role_sql
+from monitor.cli.changes import accept, changes
 from monitor.cli.config import config
 from monitor.cli.detect import detect
 from monitor.cli.history import history
 from monitor.cli.measure import measure
 from monitor.cli.pause import pause, resume
+from monitor.cli.replay import replay_command
 from monitor.cli.run import run
 from monitor.cli.store import store
 from monitor.errors import CanaryError
@@ -30,7 +32,21 @@ def group() -> None:
     """
 
 
-for command in (run, measure, history, detect, pause, resume, store, config, role_sql, cleanup):
+for command in (
+    run,
+    measure,
+    history,
+    changes,
+    accept,
+    detect,
+    replay_command,
+    pause,
+    resume,
+    store,
+    config,
+    role_sql,
+    cleanup,
+):
     group.add_command(command)
 
 

@@ -44,6 +44,7 @@ def parse_duration(value: object) -> object:
 
 
 Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(gt=0, lt=1)]
 PositiveInt = Annotated[int, Field(gt=0)]
 
 
@@ -182,6 +183,27 @@ class LimitSettings(_Section):
         )
 
 
+class DetectionSettings(_Section):
+    """When a change of level is told. The defaults are calibrated on recorded runs."""
+
+    floor: Share = 0.05
+    """Smallest effect on a clock that alarms, as a ratio: 0.05 is 5 % dearer rows. Smaller ones
+    that are proved are shown as drift. Work counters have no floor."""
+    drift_floor: Share = 0.015
+    """Smallest effect that is told at all; below it nothing is of use to anybody."""
+    fast_floor: Share = 0.15
+    """Effect on the server, client or commit clock that two scheduled runs in a row tell at
+    once."""
+    threshold: Annotated[float, Field(gt=0, le=100)] = 5.75
+    """Of the statistic, in standard deviations: higher is quieter and slower. 5.75: four runs at
+    least, since three at the clip do not reach it."""
+    learning: Annotated[int, Field(ge=8)] = 24
+    """Runs to learn from before the first verdict. 24: four hours at 10 min."""
+    confirmation_runs: Annotated[int, Field(ge=0, le=10)] = 3
+    """Extra runs, 90 s apart, that a suspicion brings, for at most 5 % of a day's runs; 0: none.
+    None where the interval is so short that scheduled runs come as soon."""
+
+
 class StoreSettings(_Section):
     """Where samples, runs, environments and verdicts are kept."""
 
@@ -279,6 +301,7 @@ class Settings(BaseSettings):
     """Directory with initdb and postgres for the private PostgreSQL; default: found by itself."""
     suite: SuiteSettings = SuiteSettings()
     limits: LimitSettings = LimitSettings()
+    detection: DetectionSettings = DetectionSettings()
     store: StoreSettings = StoreSettings()
     fingerprint_key: SecretStr | None = None
     """Key of the hashes that settings of the server outside our list are known by; default: made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,6 +13,7 @@ from monitor.canary.embedded import PrivateServer
 from monitor.config.settings import Settings
 from monitor.daemon.fingerprint_key import fingerprint_key
 from monitor.daemon.ledger import WalLedger
+from monitor.detect.parameters import Parameters
 from monitor.errors import ConfigurationError
 from monitor.measure.clocks import SteadyClock
 from monitor.measure.runner import Progress, Runner
@@ -63,6 +64,29 @@ def retention_policy(settings: Settings) -> Policy:
     return Policy(
         timedelta(seconds=store.raw_retention), timedelta(seconds=store.hourly_retention), daily
     )
+
+
+def detection_rules(settings: Settings) -> Parameters:
+    """What the detector is told."""
+    detection = settings.detection
+    return Parameters(
+        floor=detection.floor,
+        drift_floor=detection.drift_floor,
+        fast_floor=detection.fast_floor,
+        threshold=detection.threshold,
+        learning=detection.learning,
+        runs_per_day=max(1, round(86_400 / settings.interval)),
+    )
+
+
+def thresholds(settings: Settings) -> Mapping[str, float]:
+    """Settings that alert rules compare with, by the name that they have there."""
+    detection = settings.detection
+    return {
+        "regression_floor_ratio": detection.floor,
+        "drift_floor_ratio": detection.drift_floor,
+        "fast_floor_ratio": detection.fast_floor,
+    }
 
 
 def recorder(settings: Settings) -> Recorder:

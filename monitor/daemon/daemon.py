@@ -20,18 +20,24 @@ from monitor.canary.connection import round_trips
 from monitor.config.settings import Settings
 from monitor.daemon.assembly import (
     Station,
+    detection_rules,
     recorder,
     resolve_plan,
     station,
     targets,
+    thresholds,
     wal_ledger,
 )
+from monitor.daemon.confirming import CONFIRMATION_SECONDS, Confirmations
+from monitor.daemon.judging import Judge
 from monitor.daemon.ledger import Entry
 from monitor.daemon.restore import last_runs, next_due
+from monitor.daemon.telling import tell
 from monitor.errors import LockHeld, StoreError, TargetError
 from monitor.export.metrics import render
 from monitor.export.snapshot import Snapshot, TargetTally
 from monitor.export.web import Published, WebServer
+from monitor.judgement import Judgement
 from monitor.measure.attempt import attempt
 from monitor.measure.clocks import SteadyClock
 from monitor.measure.runner import Progress
@@ -66,6 +72,9 @@ class Daemon:
         self._ledger = wal_ledger(settings)
         self._clock = SteadyClock()
         self._recorder = recorder(settings)
+        self._rules = detection_rules(settings)
+        self._judge = Judge(self._rules, self._recorder, settings.data_dir / "detector")
+        self._confirmations = Confirmations(settings.interval, settings.detection.confirmation_runs)
         self._one_run = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._stations: dict[str, Station] = {}
@@ -95,6 +104,8 @@ class Daemon:
                 for target in await stack.enter_async_context(targets(self._settings)):
                     await self._add(target, stack)
                 last = {name: await self._restore(name) for name in self._stations}
+                for name in self._stations:
+                    await self._judge.restore(name)
                 self._publish()
                 await self._serve(last)
         finally:
@@ -105,7 +116,8 @@ class Daemon:
         self._stations[name] = await stack.enter_async_context(
             station(target, self._plan, self._settings, progress, self._clock)
         )
-        self._tallies[name] = TargetTally(name, self._settings.interval)
+        planned = frozenset(case.key for case in self._plan.cases)
+        self._tallies[name] = TargetTally(name, self._settings.interval, planned)
 
     async def _restore(self, name: str) -> datetime | None:
         """Show what was measured before a restart; returns when the last run began."""
@@ -117,10 +129,11 @@ class Daemon:
             if last is not None:
                 self._clock.not_before(last)
             return last
-        for run in runs:
-            self._tallies[name].make_last(run)
+        for run, judgement in runs:
+            self._tallies[name].make_last(run, judgement)
             self._clock.not_before(run.finished_at)
-        return runs[-1].started_at if runs else None
+            self._confirmations.note(name, run)
+        return runs[-1][0].started_at if runs else None
 
     async def _serve(self, last: Mapping[str, datetime | None]) -> None:
         interval, now = self._settings.interval, datetime.now(UTC)
@@ -153,7 +166,7 @@ class Daemon:
     async def _handle_events(self, schedule: Schedule) -> None:
         async for event in schedule.events():
             if isinstance(event, Skipped):
-                self._skip(event.target, event.reason, event.count)
+                self._skip(event, event.reason, event.count)
                 continue
             task = asyncio.create_task(self._on_tick(event))
             self._working.add(task)
@@ -173,7 +186,7 @@ class Daemon:
         place, tally = self._stations[tick.target], self._tallies[tick.target]
         reason = await self._reason_to_skip(place)
         if reason:
-            self._skip(tick.target, reason)
+            self._skip(tick, reason)
             return
         limit = self._settings.limits.max_wal_bytes_per_day
         allowance = self._ledger.allowance(tick.target, limit, datetime.now(UTC))
@@ -181,18 +194,30 @@ class Daemon:
             run = await attempt(place.canary, place.runner, tick.trigger, wal_allowance=allowance)
         except LockHeld as error:
             log.info("%s: %s", tick.target, error)
-            self._skip(tick.target, "locked")
+            self._skip(tick, "locked")
             return
         finally:
             tally.lock_held = False
         if run.wal_bytes is not None:
             self._ledger.add(Entry(run.started_at, tick.target, run.wal_bytes))
         tally.up = _reached(run)
-        tally.add_run(run)
+        standing = self._judge.state(run.target).changes
+        judgement, state = await self._judge.judge(run)
+        tally.add_run(run, judgement)
         self._publish()
         self._report(run)
-        await self._recorder.append(run)
+        tell(standing, judgement)
+        self._confirm(run, judgement)
+        await self._recorder.append(run, judgement, state)
         self._publish()
+
+    def _confirm(self, run: Run, judgement: Judgement) -> None:
+        """Ask for extra runs where they would tell whether a suspicion is true."""
+        self._confirmations.note(run.target, run)
+        count = self._confirmations.granted(run, judgement, self._clock.now())
+        if count and self._schedule:
+            log.info("%s: something may have changed; %d extra runs", run.target, count)
+            self._schedule.confirm(run.target, count, CONFIRMATION_SECONDS)
 
     async def _reason_to_skip(self, place: Station) -> SkipReason | None:
         tally = self._tallies[place.target.name]
@@ -213,9 +238,10 @@ class Daemon:
             self._paused[name] = paused
         return self._paused.get(name, False)  # as the store last said
 
-    def _skip(self, target: str, reason: SkipReason, count: int = 1) -> None:
-        log.info("%s: run skipped: %s", target, reason)
-        self._tallies[target].add_skip(reason, self._clock.now(), "scheduled", count)
+    def _skip(self, what: Tick | Skipped, reason: SkipReason, count: int = 1) -> None:
+        log.info("%s: run skipped: %s", what.target, reason)
+        trigger = what.trigger if isinstance(what, Tick) else "scheduled"
+        self._tallies[what.target].add_skip(reason, self._clock.now(), trigger, count)
         self._publish()
 
     async def _watch(self, name: str) -> None:
@@ -264,12 +290,15 @@ class Daemon:
     def _publish(self) -> None:
         for name, tally in self._tallies.items():
             tally.next_run_at = self._schedule.next_run_at(name) if self._schedule else None
+            tally.changes = self._judge.state(name).changes
+            tally.false_alarms = self._judge.state(name).false_alarms
         snapshot = Snapshot(
             at=self._clock.now(),
             version=__version__,
             python=platform.python_version(),
             targets=tuple(tally.snapshot() for tally in self._tallies.values()),
             store=self._recorder.health(),
+            thresholds=thresholds(self._settings),
         )
         self._published.metrics = render(snapshot)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
+from monitor.judgement import Judgement
 from monitor.measure.summary import summarise
-from monitor.model import Case, CaseResult, Failure, Plan, Run, Trigger
+from monitor.model import Case, CaseResult, Failure, Plan, Run, Shape, Strategy, Trigger
 from monitor.store.database import Database
 from monitor.store.read import newest_runs
 from monitor.store.records import RunRecord, SeriesKey, failure_of, sample_of
@@ -18,10 +21,16 @@ _RUNS = 200
 _TRIGGERS: tuple[Trigger, ...] = ("scheduled", "confirmation")
 
 
-async def last_runs(database: Database, target: str, plan: Plan) -> list[Run]:
-    """A target's last runs by schedule, oldest first. Raises StoreUnavailable."""
+async def last_runs(
+    database: Database, target: str, plan: Plan
+) -> list[tuple[Run, Judgement | None]]:
+    """A target's last runs by schedule, oldest first, and what was said of each.
+
+    Raises StoreUnavailable.
+    """
     records = await newest_runs(database, target, _RUNS, _TRIGGERS)
-    return [run_of(record, plan) for record in records]
+    cases = {_key(case): case for case in plan.cases}
+    return [(run_of(record, cases), record.judgement) for record in records]
 
 
 def next_due(last: datetime | None, interval: timedelta, now: datetime) -> datetime:
@@ -29,8 +38,14 @@ def next_due(last: datetime | None, interval: timedelta, now: datetime) -> datet
     return now if last is None else min(max(now, last + interval), now + interval)
 
 
-def run_of(record: RunRecord, plan: Plan) -> Run:
-    """The run as it was, as far as its cases are still in the plan."""
+def run_of(record: RunRecord, cases: Mapping[SeriesKey, Case] | None = None) -> Run:
+    """The run as it was: of these cases only, or of all that it had.
+
+    The latter have a name and rows, all that judging needs; they cannot be measured.
+    """
+    if cases is None:
+        failed = {row.series for row in record.failures if row.series}
+        cases = {key: _named(key) for key in sorted({*record.samples, *failed})}
     own = [failure_of(row) for row in record.failures if row.of_run]
     return Run(
         id=record.id,
@@ -40,13 +55,23 @@ def run_of(record: RunRecord, plan: Plan) -> Run:
         finished_at=record.finished_at,
         outcome=record.outcome,
         environment=record.environment,
-        cases=tuple(_result(case, record) for case in plan.cases if _known(case, record)),
+        cases=tuple(_result(case, record) for case in cases.values() if _known(case, record)),
         probes=record.probes,
         rounds=record.rounds,
         wal_bytes=record.wal_bytes,
         failure=own[0] if own else None,
         notices=record.notices,
     )
+
+
+def _named(key: SeriesKey) -> Case:
+    strategy = Strategy(key.strategy, key.strategy, "dicts", _gone, {})
+    shape = Shape(key.shape, key.shape, _gone, _gone, {})
+    return Case(strategy, {}, shape, {}, key.rows, key.batch_size, "round", key.variant)
+
+
+def _gone(*_: Any, **__: Any) -> Any:
+    raise NotImplementedError("a case of the past is not measured")
 
 
 def _key(case: Case) -> SeriesKey:

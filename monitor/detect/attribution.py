@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp
-from typing import Literal
 
 from monitor.environment import Difference
-
-Component = Literal["client", "server", "commit", "rest", "several"]
-Where = Literal["server", "host", "network", "strategy"]
+from monitor.judgement import NONE_RECORDED, Component, Where
 
 #: Share of the change of wall time that one clock must carry to be named alone.
 _CARRIES = 0.6
 
 #: Strategies that must move together before the server is named rather than a strategy.
 _TOGETHER = 3
-
-NONE_RECORDED = "none_recorded"
 
 
 @dataclass(frozen=True, slots=True)

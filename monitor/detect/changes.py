@@ -10,10 +10,7 @@ from math import exp, expm1
 from statistics import median
 
 from monitor.detect.attribution import (
-    NONE_RECORDED,
-    Component,
     Moved,
-    Where,
     cause_of,
     component,
     differences_between,
@@ -21,11 +18,20 @@ from monitor.detect.attribution import (
     where,
 )
 from monitor.detect.parameters import Parameters
-from monitor.detect.series import Event, Opened, SeriesState, corrected
-from monitor.detect.signals import DECIDING, PROBE_SCOPES, TOGETHER, Place, rules_for
+from monitor.detect.series import Event, Opened, SeriesState
+from monitor.detect.signals import DECIDING, PROBE_SCOPES, TOGETHER, rules_for
 from monitor.detect.target import TargetState, time_of
-from monitor.detect.verdicts import Change, ChangeKind, Closing
 from monitor.environment import Difference
+from monitor.judgement import (
+    NONE_RECORDED,
+    Change,
+    ChangeKind,
+    Closing,
+    Component,
+    Ending,
+    Place,
+    Where,
+)
 from monitor.model import CaseKey
 
 #: Share of the change of wall time that client, server and commit must account for, so that a
@@ -52,6 +58,9 @@ _COMPONENTS: Mapping[str, Component] = {
     "round_trip": "rest",
 }
 
+#: Runs by which the estimated start of a clock's change may be off.
+_SLACK_RUNS = 2
+
 #: Runs at the most that say where a series is now.
 _NOW_RUNS = 5
 
@@ -67,31 +76,32 @@ class Report:
     def opened(self, place: Place, event: Event, counter: str | None = None) -> Change:
         """The change that an event opens."""
         found = self._dated(place, event.change, counter)
-        differences = self._differences(found)
         moved, of = self._strategies(place, found, counter)
         probes = self._moved_probes(found)
         rate = self._recent(Place(place.case, "throughput"), found) if place.case else None
-        calls = counter == "calls" or self._calls_changed(place.case, found)
+        told = self._same_story(found)
+        cause, differences = self._cause(place, found, counter, told)
+        own_id = change_id(self.target, place, counter, event.change)
         return Change(
-            id=change_id(self.target, place, counter, event.change),
-            group=self._group(place, found, counter),
+            id=own_id,
+            group=told[0].group if told else own_id,
             target=self.target,
             kind="work" if counter else self._kind(place, found, probes),
             place=place,
             counter=counter,
             since=time_of(found.start),
-            since_low=time_of(found.low),
+            since_low=time_of(_neighbour(self.state.numbers, found.low, -1)),
             since_high=time_of(found.high),
             told_at=time_of(found.alarm),
-            effect_ratio=found.effect if place.signal == "rest" else expm1(found.effect),
-            rows_per_second_ratio=None if rate is None else expm1(-rate),
-            statistic=found.statistic,
+            effect_ratio=_told(found.effect, share=place.signal == "rest"),
+            rows_per_second_ratio=None if rate is None else _told(-rate),
+            statistic=round(found.statistic, 3),
             fast=found.fast,
             where=self._where(place, counter, moved, probes),
             component="server" if counter else self._component(place, found),
             strategies=moved,
             of=of,
-            cause=cause_of(differences, calls),
+            cause=cause,
             differences=differences,
         )
 
@@ -114,8 +124,8 @@ class Report:
         series = self.state.series.get(own, SeriesState())
         if len(series.changes) > 1:
             return found.low
-        points = series.history + series.segment
-        before = max((point.number for point in points if point.number < found.low), default=None)
+        numbers = series.history.numbers + series.segment.numbers
+        before = max((number for number in numbers if number < found.low), default=None)
         if before is None:
             return found.low
         return min((n for n in self.state.numbers if before < n), default=found.low)
@@ -230,13 +240,34 @@ class Report:
 
     # --- why -------------------------------------------------------------------------------------
 
+    def _cause(
+        self, place: Place, found: Opened, counter: str | None, told: Sequence[Change]
+    ) -> tuple[str, tuple[Difference, ...]]:
+        """The cause in a word and all that it is read from: its own, else that of its story.
+
+        Work counters know the run in which a change began; clocks know it within a few.
+        """
+        differences = self._differences(found)
+        calls = counter == "calls" or self._calls_changed(place.case, found)
+        cause = cause_of(differences, calls)
+        explained = next((change for change in told if change.explained), None)
+        if cause == NONE_RECORDED and explained is not None:
+            return explained.cause, explained.differences
+        return cause, differences
+
     def _differences(self, found: Opened) -> tuple[Difference, ...]:
         """What changed in the environment between the last run before and the first run after.
 
         The environment is read when a run starts, so what changes during a run shows in the next.
+        Where nothing did, a start that was estimated two runs off is allowed for.
         """
-        high = _neighbour(self.state.numbers, found.high, 1)
-        return differences_between(self.state.transitions, found.low, high)
+        numbers = self.state.numbers
+        low, high = found.low, _neighbour(numbers, found.high, 1)
+        exact = differences_between(self.state.transitions, low, high)
+        if exact:
+            return exact
+        low, high = _neighbour(numbers, low, -_SLACK_RUNS), _neighbour(numbers, high, _SLACK_RUNS)
+        return differences_between(self.state.transitions, low, high)
 
     def _calls_changed(self, case: CaseKey | None, found: Opened) -> bool:
         if case is None:
@@ -247,8 +278,9 @@ class Report:
         pending = calls.pending is not None and calls.pending[0] >= found.low
         return pending or any(change.start >= found.low for change in calls.changes)
 
-    def _group(self, place: Place, found: Opened, counter: str | None) -> str:
-        """The group of an open change at the same time in the same direction, or a new one."""
+    def _same_story(self, found: Opened) -> tuple[Change, ...]:
+        """Open changes of the group that this one belongs to: those that began at the same time in
+        the same direction as it, first told first; none if it begins a group."""
         near = 2 * typical_step(self.state.numbers)
         for change in self.state.changes:
             together = (
@@ -256,16 +288,29 @@ class Report:
                 and change.since_high.timestamp() + near >= found.low
             )
             if together and change.effect_ratio * found.effect > 0:
-                return change.group
-        return change_id(self.target, place, counter, found)
+                return tuple(each for each in self.state.changes if each.group == change.group)
+        return ()
 
 
 def closing(target: str, place: Place, event: Event, counter: str | None = None) -> Closing:
     """The end of a change."""
-    if event.what == "opened":
-        raise ValueError("an opening is no end")
+    ending: Mapping[str, Ending] = {
+        "recovered": "recovered",
+        "absorbed": "absorbed",
+        "accepted": "accepted",
+    }
     name = change_id(target, place, counter, event.change)
-    return Closing(name, event.what, time_of(event.number))
+    return Closing(name, ending[event.what], time_of(event.number))
+
+
+def _told(effect: float, *, share: bool = False) -> float:
+    """A logarithm, or a share, as the ratio that is told: to a millionth, wherever it is kept."""
+    return round(effect if share else expm1(effect), 6)
+
+
+def rounded_ratio(effect: float | None, *, share: bool = False) -> float | None:
+    """The same of an effect that may be unknown."""
+    return None if effect is None else _told(effect, share=share)
 
 
 def change_id(target: str, place: Place, counter: str | None, found: Opened) -> str:
@@ -274,17 +319,12 @@ def change_id(target: str, place: Place, counter: str | None, found: Opened) -> 
     return sha256(text.encode()).hexdigest()[:12]
 
 
-def explains(change: Change) -> bool:
-    """Whether a recorded difference accounts for it, so that its end is no sign of noise."""
-    return change.cause != NONE_RECORDED
-
-
 def recent(state: SeriesState, runs: int) -> float:
     """How far the newest runs of a series lie above its baseline, logarithmic."""
     if state.baseline is None:
         return 0.0
     points = (state.history + state.segment)[-max(1, runs) :]
-    return median(corrected(points, state.beta)) - state.baseline.level
+    return median(points.corrected(state.beta)) - state.baseline.level
 
 
 def place_is_open(state: TargetState, place: Place) -> bool:
@@ -313,8 +353,8 @@ def _work_distance(state: TargetState, case: CaseKey, counter: str) -> float:
 
 
 def _neighbour(numbers: Sequence[int], number: int, step: int) -> int:
-    """The number of the run before or after one; itself where that is not known."""
+    """The number of the run that many before or after one, as far as runs are known."""
     if number not in numbers:
         return number
     index = numbers.index(number) + step
-    return numbers[index] if 0 <= index < len(numbers) else number
+    return numbers[min(max(index, 0), len(numbers) - 1)]

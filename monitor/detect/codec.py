@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
 from itertools import accumulate, pairwise
 from typing import Any
 
-from monitor.detect.series import Baseline, Episode, Opened, Point, SeriesState
+from monitor.detect.points import Points
+from monitor.detect.series import Baseline, Episode, Opened, SeriesState
 
 _PLAIN = (
     "beta",
@@ -57,19 +58,20 @@ def encode_change(change: Opened) -> dict[str, Any]:
     return {name: getattr(change, name) for name in _CHANGE}
 
 
-def _encode_points(points: Sequence[Point]) -> dict[str, Any]:
+def _encode_points(points: Points) -> dict[str, Any]:
     """A column each, numbers as steps from one to the next: half the size."""
-    numbers = [point.number for point in points]
     return {
-        "numbers": [now - before for before, now in pairwise([0, *numbers])],
-        "values": [point.value for point in points],
-        "probes": [point.probe for point in points],
-        "scheduled": "".join(str(int(point.scheduled)) for point in points),
+        "numbers": [now - before for before, now in pairwise([0, *points.numbers])],
+        "values": points.values.tolist(),
+        "probes": points.probes.tolist(),
+        "scheduled": "".join(map(str, points.scheduled)),
     }
 
 
-def _decode_points(plain: dict[str, Any]) -> tuple[Point, ...]:
-    numbers = accumulate(plain["numbers"])
-    scheduled = [mark == "1" for mark in plain["scheduled"]]
-    columns = zip(numbers, plain["values"], plain["probes"], scheduled, strict=True)
-    return tuple(Point(*each) for each in columns)
+def _decode_points(plain: dict[str, Any]) -> Points:
+    return Points(
+        array("q", accumulate(plain["numbers"])),
+        array("d", plain["values"]),
+        array("d", plain["probes"]),
+        bytes(map(int, plain["scheduled"])),
+    )

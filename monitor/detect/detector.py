@@ -20,6 +20,7 @@ from monitor.detect.noise import (
     robust_scale,
 )
 from monitor.detect.parameters import Parameters
+from monitor.detect.points import Point, Points
 from monitor.detect.probes import coefficient
 from monitor.detect.series import (
     Baseline,
@@ -27,12 +28,10 @@ from monitor.detect.series import (
     Event,
     Observation,
     Opened,
-    Point,
     SeriesState,
     SeriesVerdict,
-    State,
-    corrected,
 )
+from monitor.judgement import State
 
 #: Runs between two looks at baseline and coefficient while nothing is open.
 _REFRESH_RUNS = 12
@@ -83,7 +82,7 @@ def explained(state: SeriesState) -> SeriesState:
     return replace(state, changes=(*state.changes[:-1], newest))
 
 
-def baseline_points(state: SeriesState, rules: Parameters) -> tuple[Point, ...]:
+def baseline_points(state: SeriesState, rules: Parameters) -> Points:
     """The runs that the next baseline is taken from: all but the newest, at least the first."""
     end = max(rules.learning, len(state.history) - rules.window)
     return state.history[:end][-rules.baseline :]
@@ -117,9 +116,9 @@ def _take(
 def _learn(
     state: SeriesState, point: Point, rules: Parameters
 ) -> tuple[SeriesState, SeriesVerdict]:
-    history = (*state.history, point)
+    history = state.history.with_point(point)
     if len(history) >= rules.learning:
-        values = corrected(history, state.beta)
+        values = history.corrected(state.beta)
         cut = break_within(values, rules.least_scale, rules.log_floor)
         # A series that keeps moving must not learn for ever.
         if cut is None or state.seen >= 3 * rules.learning:
@@ -135,9 +134,9 @@ def _refreshed(state: SeriesState, rules: Parameters) -> SeriesState:
     points = baseline_points(state, rules)
     beta, weighed = state.beta, state.weighed
     if state.first_probe is not None and state.seen - weighed >= _WEIGH_RUNS:
-        beta = coefficient(corrected(points, 0.0), [point.probe for point in points])
+        beta = coefficient(points.values, points.probes)
         weighed = state.seen
-    baseline = _baseline(corrected(points, beta), rules)
+    baseline = _baseline(points.corrected(beta), rules)
     return replace(state, baseline=baseline, beta=beta, weighed=weighed, refreshed=state.seen)
 
 
@@ -156,7 +155,7 @@ def _baseline(values: list[float], rules: Parameters) -> Baseline:
 def _watch(
     state: SeriesState, base: Baseline, point: Point, rules: Parameters
 ) -> tuple[SeriesState, SeriesVerdict]:
-    history = _kept((*state.history, point), rules)
+    history = _kept(state.history.with_point(point), rules)
     state = replace(state, history=history)
     if state.seen - state.refreshed >= _REFRESH_RUNS:
         state = _refreshed(state, rules)
@@ -174,14 +173,14 @@ def _watch(
     evidence = weigh(tested, rules)
     if evidence.found is not None:
         state = replace(state, history=history[: -evidence.found.age])
-        return _open(state, evidence.found, tuple(newest[evidence.found.age - 1 :: -1]), rules)
+        return _open(state, evidence.found, newest[evidence.found.age - 1 :: -1], rules)
     state, events = _slow_drift(state, base, point.number, rules)
     label: State = "suspect" if evidence.suspect else state.mark or "ok"
     return state, SeriesVerdict(label, _now(state, base), evidence.statistic, events)
 
 
 def _open(
-    state: SeriesState, found: Opened, points: tuple[Point, ...], rules: Parameters
+    state: SeriesState, found: Opened, points: Points, rules: Parameters
 ) -> tuple[SeriesState, SeriesVerdict]:
     """Put a change on top; ``points`` are its runs, oldest first."""
     state = replace(state, changes=(*state.changes, found), segment=points, mark=None, mark_left=0)
@@ -199,13 +198,14 @@ def _slow_drift(
     if state.seen - state.compared < rules.runs_per_week:
         return state, ()
     state = replace(state, compared=state.seen)
-    day = median(corrected(state.history[-rules.runs_per_day :], state.beta))
+    day = median(state.history[-rules.runs_per_day :].corrected(state.beta))
     if abs(day - state.anchor) < log1p(rules.slow_floor):
         return state, ()
+    first = state.history.numbers[0]
     found = Opened(
         kind="drift",
-        start=state.history[0].number,
-        low=state.history[0].number,
+        start=first,
+        low=first,
         high=number,
         alarm=number,
         before=state.anchor,
@@ -218,7 +218,7 @@ def _slow_drift(
 
 def _now(state: SeriesState, base: Baseline) -> float:
     """How far the newest runs are from the baseline."""
-    return sorted(corrected(state.history[-_NOW_RUNS:], state.beta))[_NOW_RUNS // 2] - base.level
+    return median(state.history[-_NOW_RUNS:].corrected(state.beta)) - base.level
 
 
 # --- something is open ---------------------------------------------------------------------------
@@ -227,7 +227,7 @@ def _now(state: SeriesState, base: Baseline) -> float:
 def _follow(
     state: SeriesState, base: Baseline, point: Point, raw: float, rules: Parameters
 ) -> tuple[SeriesState, SeriesVerdict]:
-    segment = (*state.segment, point)
+    segment = state.segment.with_point(point)
     segment = segment[: rules.window] + segment[rules.window :][-rules.window :]
     changes = tuple(_aged(change, raw, base.scale, rules) for change in state.changes)
     state = replace(state, segment=segment, changes=changes)
@@ -237,7 +237,7 @@ def _follow(
     settled = _settled(segment, rules)
     # Runs on their way back say nothing of where the change went.
     there = segment[: max(1, min(settled, len(segment) - changes[-1].recovering))]
-    level = median(corrected(there, state.beta))
+    level = median(there.corrected(state.beta))
     state = replace(state, changes=(*changes[:-1], replace(changes[-1], after=level)))
     fresh = replace(base, level=level, size=settled)
     evidence = _further(state, fresh, settled, rules)
@@ -271,7 +271,9 @@ def _recovered(
     if left:
         state = replace(state, changes=left, segment=back)
     else:
-        state = replace(state, changes=(), segment=(), history=_kept(state.history + back, rules))
+        state = replace(
+            state, changes=(), segment=Points(), history=_kept(state.history + back, rules)
+        )
     state = replace(state, episodes=_episodes(state, closed, rules))
     if any(change.kind == "regression" for change in closed):
         state = replace(state, mark="recovered", mark_left=rules.settle)
@@ -292,7 +294,7 @@ def _episodes(
     return (*recent, *ended)[-_MOST_EPISODES:]
 
 
-def _settled(segment: tuple[Point, ...], rules: Parameters) -> int:
+def _settled(segment: Points, rules: Parameters) -> int:
     """How many of the first runs of a segment say where it stands; the others are tested."""
     return min(len(segment), max(_SETTLED_RUNS, min(rules.window, len(segment) // 2)))
 
@@ -336,17 +338,17 @@ def _moved(state: SeriesState, by: float, rules: Parameters) -> SeriesState:
     The noise around it stays what it was, so that no learning is needed. With nothing left open,
     the segment continues the history.
     """
-    history = tuple(point._replace(value=point.value + by) for point in state.history)
+    history = state.history.moved(by)
     if state.baseline is not None:
         base = replace(state.baseline, level=state.baseline.level + by)
         state = replace(state, baseline=base)
     if state.changes:
         return replace(state, history=history)
     joined = _kept(history + state.segment, rules)
-    return _refreshed(replace(state, history=joined, segment=()), rules)
+    return _refreshed(replace(state, history=joined, segment=Points()), rules)
 
 
-def _kept(history: tuple[Point, ...], rules: Parameters) -> tuple[Point, ...]:
+def _kept(history: Points, rules: Parameters) -> Points:
     return history[-rules.window - rules.baseline :]
 
 

@@ -10,7 +10,8 @@ from statistics import median
 from monitor.detect.glr import Peak, curve, peak, scores
 from monitor.detect.noise import shift
 from monitor.detect.parameters import Parameters
-from monitor.detect.series import Baseline, Episode, Kind, Opened, Point, corrected
+from monitor.detect.points import Points
+from monitor.detect.series import Baseline, Episode, Kind, Opened
 
 #: A change this many times as large as an episode is not one of its kind.
 _ALIKE = 1.5
@@ -33,10 +34,10 @@ class Tested:
     ``episodes`` are changes that ended by themselves, ``drift`` asks for small changes too.
     """
 
-    points: Sequence[Point]
+    points: Points
     beta: float
     baseline: Baseline
-    reference: Callable[[], Sequence[Point]]
+    reference: Callable[[], Points]
     episodes: Sequence[Episode]
     drift: bool
 
@@ -49,7 +50,7 @@ def weigh(tested: Tested, rules: Parameters) -> Evidence:
     """
     if not tested.points:
         return Evidence(0.0, False, None)
-    values = corrected(tested.points, tested.beta)
+    values = tested.points.corrected(tested.beta)
     sign = 1 if values[0] >= tested.baseline.level else -1
     top = _peak(values, tested.baseline, sign, rules.dead_zone, rules)
     distance = sign * (median(values[: top.runs]) - tested.baseline.level)
@@ -81,10 +82,12 @@ def _fast(tested: Tested, values: Sequence[float], rules: Parameters) -> Opened 
     if not base.calm:
         return None
     least = base.level + max(rules.log_fast, rules.dead_zone + rules.fast_score * base.scale)
-    for runs, (point, value) in enumerate(zip(tested.points, values, strict=True), 1):
+    for runs, (by_schedule, value) in enumerate(
+        zip(tested.points.scheduled, values, strict=True), 1
+    ):
         if value < least:
             return None
-        scheduled += point.scheduled
+        scheduled += by_schedule
         if scheduled == rules.least_scheduled:
             score = (min(values[:runs]) - base.level) / base.scale
             return _change(tested, values, Peak(score, runs, ()), rules, fast=True)
@@ -122,22 +125,23 @@ def _change(
 ) -> Opened | None:
     """The change that a peak stands for; None if too few runs, probe or habit speak against it."""
     newest = tested.points[: top.runs]
-    if sum(point.scheduled for point in newest) < rules.least_scheduled:
+    if sum(newest.scheduled) < rules.least_scheduled:
         return None
     reference = tested.reference()
-    effect = shift(values[: top.runs], corrected(reference, tested.beta))
-    probe = median([p.probe for p in newest]) - median([p.probe for p in reference])
+    effect = shift(values[: top.runs], reference.corrected(tested.beta))
+    probe = median(newest.probes) - median(reference.probes)
     if abs(effect) < rules.probe_share * abs(probe):
         return None
     if top.runs <= _patience(tested.episodes, effect, rules):
         return None
+    numbers = tested.points.numbers
     fewest, most = (top.runs, top.runs) if fast else top.interval()
     return Opened(
         kind=_kind(effect, rules),
-        start=tested.points[top.runs - 1].number,
-        low=tested.points[most - 1].number,
-        high=tested.points[fewest - 1].number,
-        alarm=tested.points[0].number,
+        start=numbers[top.runs - 1],
+        low=numbers[most - 1],
+        high=numbers[fewest - 1],
+        alarm=numbers[0],
         before=tested.baseline.level,
         after=tested.baseline.level + effect,
         statistic=top.statistic,

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from math import exp, expm1
+from math import exp
 from statistics import median
 
 from monitor.detect import detector
 from monitor.detect.attribution import Transition
 from monitor.detect.calibrate import smallest_change
-from monitor.detect.changes import Report, closing, explains
+from monitor.detect.changes import Report, closing, rounded_ratio
+from monitor.detect.membership import admitted
 from monitor.detect.parameters import Parameters
-from monitor.detect.series import Event, Observation, SeriesState, SeriesVerdict, State
+from monitor.detect.series import Event, Observation, SeriesState, SeriesVerdict
 from monitor.detect.signals import (
     DECIDING,
     GATING,
     TOGETHER,
-    Place,
     judgeable,
     probe_of,
     probe_values,
@@ -26,8 +26,8 @@ from monitor.detect.signals import (
     values,
 )
 from monitor.detect.target import TargetState
-from monitor.detect.verdicts import Change, Closing, Judgement, Verdict, worst
 from monitor.detect.work import WorkState, accept_work, counters, judge_work
+from monitor.judgement import Change, Closing, Judgement, Place, State, Verdict, in_order, worst
 from monitor.model import CaseKey, Run
 
 #: Deviations of a probe from its level at which a run is contended, and the least scale: the
@@ -62,9 +62,12 @@ def judge(state: TargetState, run: Run, rules: Parameters) -> tuple[TargetState,
 
     A run without any sample changes nothing but says that every case is stale.
     """
+    state = replace(state, judged=state.judged + 1)
     if not any(result.samples for result in run.cases):
-        return state, _silent(state)
-    state = _begun(state, run)
+        return state, _silent(state, rules)
+    # In one order, so that a run read back from the store says the same as it did.
+    run = replace(run, cases=tuple(sorted(run.cases, key=lambda result: result.case.key)))
+    state, retired = admitted(_begun(state, run), run.cases, rules)
     number = state.numbers[-1]
     probes = probe_values(run)
     gated = _gated(state, probes, rules)
@@ -75,12 +78,14 @@ def judge(state: TargetState, run: Run, rules: Parameters) -> tuple[TargetState,
     found.update(_together(state, found, number, run.trigger == "scheduled"))
     state, heard = _updated(state, run, found, number, judged, rules)
     state, changes, closings = _told(state, run.target, heard, rules)
-    verdicts = tuple(_verdicts(state, run, heard, judged, rules))
+    verdicts = in_order(_verdicts(state, run, heard, judged, rules))
     judgement = Judgement(
+        number=state.judged,
+        detector=rules.detector,
         verdicts=verdicts,
         cases=_case_states(state, run, verdicts),
         changes=changes,
-        closings=closings,
+        closings=retired + closings,
         contended=not judged,
         confirm=judged and any(_worth_confirming(verdict) for verdict in verdicts),
     )
@@ -235,7 +240,7 @@ def _told(
         change = Report(target, state, rules).opened(place, event, counter)
         told.append(change)
         state = replace(state, changes=(*state.changes, change))
-        if explains(change) and counter is None:
+        if change.explained and counter is None:
             series = {**state.series, place: detector.explained(state.series[place])}
             state = replace(state, series=series)
     state, ended = _closed(state, closings)
@@ -276,7 +281,7 @@ def _verdicts(
         yield Verdict(
             place=place,
             state=label,
-            effect_ratio=expm1(verdict.effect) if verdict and verdict.effect is not None else None,
+            effect_ratio=rounded_ratio(verdict.effect) if verdict else None,
             since=_since(state, place),
         )
 
@@ -292,23 +297,21 @@ def _verdict(
     elif label == "regressed":
         # It moved, but nothing that decides moved with it: told as drift.
         label = "ok"
-    base = series.baseline
-    effect = said.effect if said else None
-    if place.signal != "rest" and effect is not None:
-        effect = expm1(effect)
+    base, share = series.baseline, place.signal == "rest"
     return Verdict(
         place=place,
         state=label,
-        effect_ratio=effect,
-        baseline=None
-        if base is None
-        else base.level
-        if place.signal == "rest"
-        else exp(base.level),
-        detectable_ratio=None if base is None else smallest_change(base, rules_for(place, rules)),
-        statistic=said.statistic if said else 0.0,
+        effect_ratio=rounded_ratio(said.effect, share=share) if said else None,
+        baseline=_baseline(base.level if share else exp(base.level)) if base else None,
+        detectable_ratio=round(smallest_change(base, rules_for(place, rules)), 6) if base else None,
+        statistic=round(said.statistic, 3) if said else 0.0,
         since=_since(state, place),
     )
+
+
+def _baseline(level: float) -> float:
+    """To nine digits: what is told shall be the same wherever it is kept."""
+    return float(f"{level:.9g}")
 
 
 def _since(state: TargetState, place: Place) -> datetime | None:
@@ -347,11 +350,11 @@ def _worth_confirming(verdict: Verdict) -> bool:
     return verdict.place.case is None or verdict.place.signal in _CONFIRMABLE
 
 
-def _silent(state: TargetState) -> Judgement:
+def _silent(state: TargetState, rules: Parameters) -> Judgement:
     """Of a run that measured nothing: what stands, stands; all else is stale."""
     alarming = {change.place for change in state.changes if change.alarming}
     places = [*state.series, *(Place(key, "work") for key in state.work)]
-    verdicts = tuple(
+    verdicts = in_order(
         Verdict(place, "regressed" if place in alarming else "stale", since=_since(state, place))
         for place in places
     )
@@ -359,4 +362,5 @@ def _silent(state: TargetState) -> Judgement:
     for verdict in verdicts:
         if verdict.place.case is not None:
             cases.setdefault(verdict.place.case, []).append(verdict.state)
-    return Judgement(verdicts, {key: worst(states) for key, states in cases.items()})
+    states = {key: worst(states) for key, states in cases.items()}
+    return Judgement(state.judged, rules.detector, verdicts, states)

@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from monitor.detect.calibrate import BLOCK, false_alarms_per_month
 from monitor.detect.detector import baseline_points
 from monitor.detect.parameters import Parameters
-from monitor.detect.series import SeriesState, corrected
-from monitor.detect.signals import DECIDING, Place, rules_for
+from monitor.detect.series import SeriesState
+from monitor.detect.signals import DECIDING, rules_for
 from monitor.detect.target import TargetState
+from monitor.judgement import Place
 
 
-def expected_false_alarms(state: TargetState, rules: Parameters) -> float:
-    """False alarms per month over all series of a target that can alarm by themselves.
+def with_outlook(state: TargetState, rules: Parameters) -> TargetState:
+    """The state with the false alarms that are expected a month of each series.
 
-    Throughput and rest need the support of others and are left out, as are series that learn. Some
-    60 ms of computing a series: once a day is enough.
+    Of those that can alarm by themselves: throughput and rest need the support of others. Series
+    that learn are left out. Some 60 ms of computing a series: once a day is enough.
     """
-    return sum(
-        _of_series(series, rules_for(place, rules))
+    found = {
+        place: false_alarms
         for place, series in state.series.items()
-        if place.case is None or place.signal in (*DECIDING, "spread")
-    )
+        if alarms_alone(place)
+        and (false_alarms := _of_series(series, rules_for(place, rules))) is not None
+    }
+    return replace(state, false_alarms=found)
 
 
-def false_alarms_of(state: TargetState, place: Place, rules: Parameters) -> float:
-    """False alarms per month of one series; 0 while it learns."""
-    series = state.series.get(place)
-    return _of_series(series, rules_for(place, rules)) if series else 0.0
+def expected_false_alarms(state: TargetState) -> float | None:
+    """Of all of a target's series together, as last estimated; None before that."""
+    return sum(state.false_alarms.values()) if state.false_alarms else None
 
 
-def _of_series(series: SeriesState, rules: Parameters) -> float:
+def alarms_alone(place: Place) -> bool:
+    """Whether a change of this series is told as an alarm without the support of others."""
+    return place.case is None or place.signal in (*DECIDING, "spread")
+
+
+def _of_series(series: SeriesState, rules: Parameters) -> float | None:
     points = baseline_points(series, rules)
     if series.baseline is None or len(points) < 2 * BLOCK:
-        return 0.0
-    return false_alarms_per_month(corrected(points, series.beta), series.baseline, rules)
+        return None
+    return false_alarms_per_month(points.corrected(series.beta), series.baseline, rules)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from math import log1p
+
+from monitor.judgement import Detector
+
+#: Of the detector: another one whenever the same runs could get another verdict.
+VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,11 @@ class Parameters:
     """Distance from the last accepted level that is told as slow drift."""
     pairs: bool = False
     """Judge the smaller of the last two runs: for series that switch between two levels."""
+
+    @cached_property
+    def detector(self) -> Detector:
+        """Who judges by these parameters."""
+        return Detector(VERSION, asdict(self))
 
     @cached_property
     def log_floor(self) -> float:

@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-Kind = Literal["regression", "improvement", "drift"]
-State = Literal[
-    "regressed",
-    "suspect",
-    "contended",
-    "stale",
-    "learning",
-    "recovered",
-    "improved",
-    "accepted",
-    "ok",
-]
+from monitor.detect.points import Points
+from monitor.judgement import State
 
-#: Worst first: a case is in the worst of its signals' states.
-STATES: tuple[State, ...] = (
-    "regressed",
-    "suspect",
-    "contended",
-    "stale",
-    "learning",
-    "recovered",
-    "improved",
-    "accepted",
-    "ok",
-)
+_NO_POINTS = Points()
+
+Kind = Literal["regression", "improvement", "drift"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +25,6 @@ class Observation:
     value: float
     probe: float | None = None
     scheduled: bool = True
-
-
-class Point(NamedTuple):
-    """An observation as it is kept: ``probe`` is its distance from the first one seen."""
-
-    number: int
-    value: float
-    probe: float
-    scheduled: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +102,8 @@ class SeriesState:
     last week. ``mark`` is shown for ``mark_left`` runs.
     """
 
-    history: tuple[Point, ...] = ()
-    segment: tuple[Point, ...] = ()
+    history: Points = _NO_POINTS
+    segment: Points = _NO_POINTS
     baseline: Baseline | None = None
     changes: tuple[Opened, ...] = ()
     beta: float = 0.0
@@ -172,10 +143,3 @@ class SeriesVerdict:
     effect: float | None = None
     statistic: float = 0.0
     events: tuple[Event, ...] = ()
-
-
-def corrected(points: Sequence[Point], beta: float) -> list[float]:
-    """Values less what the probe explains."""
-    if beta == 0:
-        return [point.value for point in points]
-    return [point.value - beta * point.probe for point in points]

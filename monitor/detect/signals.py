@@ -6,16 +6,16 @@ Values are logarithms of seconds per row, so a rise is always for the worse.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from math import inf, log
 from statistics import median
 from typing import Literal
 
 from monitor.detect.parameters import Parameters
-from monitor.model import CaseKey, CaseResult, Run, Sample
+from monitor.judgement import Place, Signal
+from monitor.model import CaseResult, Run, Sample
 
-Signal = Literal["throughput", "client", "server", "commit", "rest", "spread", "work"]
 Scope = Literal["server", "host", "network"]
 
 #: The clocks that decide; throughput is stated with them, and alarms with their support.
@@ -46,14 +46,6 @@ TOGETHER = "all:"
 #: probes of network and disk.
 _SPREAD_FLOOR = 0.15
 _PROBE_FLOORS = {"server_insert": 0.10, "client_cpu": 0.10, "round_trip": 0.25, "commit": 0.25}
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
-    """Which series: a signal of a case, or, without a case, a probe or all cases' signal."""
-
-    case: CaseKey | None
-    signal: str
 
 
 @lru_cache(maxsize=1024)

@@ -13,7 +13,8 @@ from typing import Any
 
 from monitor.detect.codec import encode_change
 from monitor.detect.parameters import Parameters
-from monitor.detect.series import Event, Opened, SeriesVerdict, State
+from monitor.detect.series import Event, Opened, SeriesVerdict
+from monitor.judgement import State
 from monitor.model import CaseResult, Sample
 
 #: Smallest change of a counter, logarithmic, and of one that is exact.

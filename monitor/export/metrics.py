@@ -21,16 +21,15 @@ from prometheus_client.core import (
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
+from monitor.export import verdict_metrics as judged
+from monitor.export.labels import CASE_LABELS, Labels, Values, case_labels
 from monitor.export.snapshot import BUCKETS, Snapshot, TargetSnapshot
 from monitor.model import CaseKey, CaseSummary, Run
 from monitor.store.recorder import StoreHealth
 
 PREFIX = "ingest_canary_"
-CASE_LABELS = ("target", "strategy", "shape", "batch_size", "variant")
 INTERVAL_OF_MEDIAN = "95 % interval (with five rounds their whole range: 93.75 %)"
 
-Labels = tuple[str, ...]
-Values = Iterable[tuple[Labels, float]]
 Kind = Literal["gauge", "counter"]
 
 
@@ -48,18 +47,12 @@ class Definition:
 # --- where values come from ----------------------------------------------------------------------
 
 
-def _case_labels(target: str, key: CaseKey | None) -> Labels:
-    if key is None:
-        return (target, "", "", "", "")
-    return (target, key.strategy, key.shape, str(key.batch_size), key.variant)
-
-
 def _summaries(snapshot: Snapshot) -> Iterator[tuple[Labels, CaseSummary]]:
     for target in snapshot.targets:
         run = snapshot.fresh_run(target)
         for result in run.cases if run else ():
             if result.summary:
-                yield _case_labels(target.name, result.case.key), result.summary
+                yield case_labels(target.name, result.case.key), result.summary
 
 
 def per_case(value: Callable[[CaseSummary], float | None]) -> Callable[[Snapshot], Values]:
@@ -102,7 +95,7 @@ def per_target(value: Callable[[TargetSnapshot], float | None]) -> Callable[[Sna
 def _rows_inserted(snapshot: Snapshot) -> Values:
     for target in snapshot.targets:
         for key, rows in sorted(target.rows_inserted.items()):
-            yield _case_labels(target.name, key), rows
+            yield case_labels(target.name, key), rows
 
 
 def by_case(
@@ -113,7 +106,7 @@ def by_case(
     def values(snapshot: Snapshot) -> Values:
         for target in snapshot.targets:
             for (key, label), count in sorted(counts(target).items()):
-                yield (*_case_labels(target.name, key), label), count
+                yield (*case_labels(target.name, key), label), count
 
     return values
 
@@ -121,7 +114,7 @@ def by_case(
 def _failures(snapshot: Snapshot) -> Values:
     for target in snapshot.targets:
         for (key, reason), count in target.failures.items():
-            yield (*_case_labels(target.name, key), reason), count
+            yield (*case_labels(target.name, key), reason), count
 
 
 def _finished(snapshot: Snapshot) -> Values:
@@ -193,6 +186,7 @@ def _seconds(run: Run | None) -> float | None:
 # --- the table -----------------------------------------------------------------------------------
 
 TARGET = ("target",)
+SIGNAL_LABELS = (*CASE_LABELS, "signal")
 
 TABLE: tuple[Definition, ...] = (
     Definition("build_info", "gauge", "Version of the daemon.", ("version", "python"),
@@ -263,6 +257,39 @@ TABLE: tuple[Definition, ...] = (
                TARGET,
                per_target(lambda t: t.environment_changed_at.timestamp()
                           if t.environment_changed_at else None)),
+    Definition("baseline_rows_per_second", "gauge",
+               "Fast end of the runs that the last one was compared with; frozen while a change"
+               " stands.", CASE_LABELS, judged.baseline_rates),
+    Definition("change_ratio", "gauge",
+               "How far the newest runs of a signal stand from its baseline, in cost: 0.31 is 31 %"
+               " dearer (rest: a share of the wall time).", SIGNAL_LABELS,
+               judged.of_signals(lambda v: v.effect_ratio)),
+    Definition("detectable_change_ratio", "gauge",
+               "Smallest rise of a signal's cost that 12 runs would tell, at its present noise.",
+               SIGNAL_LABELS, judged.of_signals(lambda v: v.detectable_ratio)),
+    Definition("change_point_timestamp_seconds", "gauge",
+               "Since when the newest open change of a signal stands, most likely.",
+               SIGNAL_LABELS, judged.change_points),
+    Definition("regressed", "gauge",
+               "Whether a signal stands in a confirmed regression that nobody accepted.",
+               SIGNAL_LABELS, judged.regressed),
+    Definition("verdict", "gauge", "The case as a whole: 1 for its state, 0 for the others.",
+               (*CASE_LABELS, "state"), judged.verdicts),
+    Definition("target_regressed", "gauge",
+               "Whether the target as a whole stands in a regression: its probes and the median"
+               " over all strategies, judged.", ("target", "scope"), judged.targets_regressed),
+    Definition("regression_info", "gauge",
+               "One per case, or without case labels target, that stands in a regression: the clock"
+               " that carries it and, in a word, what changed just before.",
+               (*CASE_LABELS, "component", "cause"), judged.regressions),
+    Definition("series_false_alarms_per_month", "gauge",
+               "False alarms that are expected of a signal a month, at its present noise.",
+               SIGNAL_LABELS, judged.false_alarms),
+    Definition("expected_false_alarms_per_month", "gauge",
+               "False alarms that are expected of all of a target's signals a month.", TARGET,
+               judged.all_false_alarms),
+    Definition("threshold", "gauge", "Settings of the daemon that alert rules compare with.",
+               ("name",), judged.thresholds),
     Definition("store_samples_total", "counter", "Samples written to the store.", (),
                of_store(lambda s: s.samples)),
     Definition("store_errors_total", "counter",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from monitor.judgement import Change, Judgement, Place
 from monitor.model import CaseKey, Run, RunOutcome, SkipReason, Trigger
 from monitor.store.recorder import StoreHealth
 
@@ -27,7 +28,11 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True)
 class TargetSnapshot:
-    """A target as of one moment. Counts are since the process started."""
+    """A target as of one moment. Counts are since the process started.
+
+    ``judgement`` is of ``last_run``, ``changes`` stand, ``false_alarms`` are those expected a month
+    of each series, ``planned`` the cases of the suite.
+    """
 
     name: str
     interval_seconds: float
@@ -37,6 +42,10 @@ class TargetSnapshot:
     lock_held: bool
     next_run_at: datetime | None
     last_run: Run | None
+    judgement: Judgement | None
+    changes: tuple[Change, ...]
+    false_alarms: Mapping[Place, float]
+    planned: frozenset[CaseKey]
     last_environment_run: Run | None
     environment_changed_at: datetime | None
     finished_at: Mapping[RunOutcome, datetime]
@@ -59,6 +68,7 @@ class Snapshot:
     python: str
     targets: tuple[TargetSnapshot, ...]
     store: StoreHealth | None = None
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
     def fresh_run(self, target: TargetSnapshot) -> Run | None:
         """The target's last run, unless it is too old to be shown as its present state."""
@@ -75,12 +85,16 @@ class TargetTally:
 
     name: str
     interval_seconds: float
+    planned: frozenset[CaseKey] = frozenset()
     up: bool | None = None
     round_trip_seconds: float | None = None
     paused: bool = False
     lock_held: bool = False
     next_run_at: datetime | None = None
     last_run: Run | None = None
+    judgement: Judgement | None = None
+    changes: tuple[Change, ...] = ()
+    false_alarms: Mapping[Place, float] = field(default_factory=dict)
     last_environment_run: Run | None = None
     environment_changed_at: datetime | None = None
     finished_at: dict[RunOutcome, datetime] = field(default_factory=dict)
@@ -93,9 +107,9 @@ class TargetTally:
     disturbed: Counter[tuple[CaseKey, str]] = field(default_factory=Counter)
     durations: dict[str, list[float]] = field(default_factory=dict)
 
-    def add_run(self, run: Run) -> None:
+    def add_run(self, run: Run, judgement: Judgement | None = None) -> None:
         """Count a finished run and make it the last one."""
-        self.make_last(run)
+        self.make_last(run, judgement)
         self.runs[run.outcome, run.trigger] += 1
         for failure in run.failures:
             self.failures[failure.case, failure.reason] += 1
@@ -109,9 +123,9 @@ class TargetTally:
                 for reason in sample.disturbed:
                     self.disturbed[key, reason] += 1
 
-    def make_last(self, run: Run) -> None:
+    def make_last(self, run: Run, judgement: Judgement | None = None) -> None:
         """Show a run as the last one, as those from before a restart, without counting it."""
-        self.last_run = run
+        self.last_run, self.judgement = run, judgement
         self.finished_at[run.outcome] = run.finished_at
         failed = run.outcome == "failed"
         self.consecutive_failures = self.consecutive_failures + 1 if failed else 0
@@ -152,6 +166,10 @@ class TargetTally:
             lock_held=self.lock_held,
             next_run_at=self.next_run_at,
             last_run=self.last_run,
+            judgement=self.judgement,
+            changes=self.changes,
+            false_alarms=self.false_alarms,
+            planned=self.planned,
             last_environment_run=self.last_environment_run,
             environment_changed_at=self.environment_changed_at,
             finished_at=dict(self.finished_at),

@@ -17,6 +17,7 @@ from monitor.errors import StoreConflict
 from monitor.model import Notice
 from monitor.store import tables
 from monitor.store.database import Database
+from monitor.store.judgements import add_judgements
 from monitor.store.names import Names, name_all
 from monitor.store.partitions import WEEK, Partitions
 from monitor.store.records import RunRecord, SampleRow, at
@@ -78,6 +79,7 @@ class Appender:
             await database.insert(connection, tables.failure, self._failures(new, names))
             await database.insert(connection, tables.sample, self._samples(new, names), _COLUMNS)
             await self._mark_due(connection, names, new)
+            await add_judgements(connection, names, new)
             for record in new:
                 if record.state is not None:
                     await _keep_state(connection, names.targets[record.target], record)

@@ -12,6 +12,15 @@ from typing import Any
 
 from monitor.environment import Environment
 from monitor.errors import StoreRejected
+from monitor.judgement import (
+    Closing,
+    Detector,
+    Judgement,
+    decode_change,
+    decode_verdicts,
+    encode_change,
+    encode_verdicts,
+)
 from monitor.model import Notice
 from monitor.store.records import FailureRow, RunRecord, SampleRow, SeriesKey
 
@@ -49,6 +58,7 @@ def encode(record: RunRecord) -> bytes:
         "samples": [
             [list(key), [list(row) for row in rows]] for key, rows in record.samples.items()
         ],
+        "judgement": _judgement(record.judgement),
         "state": base64.b64encode(record.state).decode() if record.state is not None else None,
     }
     text = json.dumps(fields, separators=(",", ":"))  # ASCII: holds what is no Unicode, too
@@ -85,6 +95,8 @@ def _record(fields: dict[str, Any]) -> RunRecord:
             SeriesKey(*key): tuple(SampleRow(*row) for row in rows)
             for key, rows in fields["samples"]
         },
+        # Absent in what a version that did not judge left behind.
+        judgement=_judgement_of(fields.get("judgement")),
         state=base64.b64decode(state) if state is not None else None,
     )
 
@@ -106,6 +118,35 @@ def _environment(environment: Environment | None) -> dict[str, Any] | None:
         "tables": dict(environment.tables),
         "fingerprint": environment.fingerprint,
     }
+
+
+def _judgement(judgement: Judgement | None) -> dict[str, Any] | None:
+    if judgement is None:
+        return None
+    return {
+        "number": judgement.number,
+        "version": judgement.detector.version,
+        "parameters": dict(judgement.detector.parameters),
+        "contended": judgement.contended,
+        "verdicts": encode_verdicts(judgement),
+        "changes": [encode_change(change) for change in judgement.changes],
+        "ends": [[each.change_id, each.ending, each.at.isoformat()] for each in judgement.closings],
+    }
+
+
+def _judgement_of(fields: dict[str, Any] | None) -> Judgement | None:
+    if fields is None:
+        return None
+    verdicts, cases = decode_verdicts(fields["verdicts"])
+    return Judgement(
+        number=fields["number"],
+        detector=Detector(fields["version"], fields["parameters"]),
+        verdicts=verdicts,
+        cases=cases,
+        changes=tuple(decode_change(change) for change in fields["changes"]),
+        closings=tuple(Closing(name, ending, _moment(at)) for name, ending, at in fields["ends"]),
+        contended=fields["contended"],
+    )
 
 
 def _failure(row: FailureRow) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""What people asked for: pauses and resumptions, as rows that are only ever added."""
+"""What people asked for: pauses, resumptions, acceptances, as rows that are only ever added."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 from uuid import uuid4
@@ -36,6 +37,18 @@ async def add(database: Database, request: Request) -> None:
         moment = request.at if last is None else max(request.at, last + _MICROSECOND)
         values = request._replace(at=moment)._asdict()
         await connection.execute(insert(table).values(id=uuid4().hex, **values))
+
+
+async def acceptances(database: Database, subjects: Sequence[str]) -> list[Request]:
+    """Acceptances of these changes or stories, oldest first. Raises StoreUnavailable."""
+    table = tables.control
+    statement = (
+        select(*(table.c[name] for name in Request._fields))
+        .where(table.c.action == "accept", table.c.subject.in_(subjects))
+        .order_by(table.c.at, table.c.id)
+    )
+    async with database.reading() as connection:
+        return [Request(*row) for row in await connection.execute(statement)]
 
 
 async def last_pause(database: Database, target: str) -> Request | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, select
@@ -14,7 +14,10 @@ from monitor.environment import Environment
 from monitor.model import Notice
 from monitor.store import tables
 from monitor.store.database import Database
+from monitor.store.judgements import judgements_between
 from monitor.store.records import FailureRow, RunRecord, SampleRow, SeriesKey
+
+_MICROSECOND = timedelta(microseconds=1)
 
 
 class Series(NamedTuple):
@@ -139,6 +142,7 @@ async def _records(database: Database, target: str, statement: Select[Any]) -> l
         failures = await _failures(connection, target_id, first, last, series)
         samples = await _samples(database, connection, first, last, series)
         states = await _states(connection, target_id, first, last)
+        judged = await judgements_between(connection, target, target_id, first, last)
     return [
         RunRecord(
             id=row.id,
@@ -154,6 +158,7 @@ async def _records(database: Database, target: str, statement: Select[Any]) -> l
             notices=tuple(Notice(**notice) for notice in row.notices),
             failures=tuple(failures[row.started_at]),
             samples={key: tuple(found) for key, found in samples[row.started_at].items()},
+            judgement=judged.get(row.started_at),
             state=states.get(row.started_at),
         )
         for row in rows
@@ -243,6 +248,64 @@ async def latest_states(database: Database) -> dict[str, bytes]:
     )
     async with database.reading() as connection:
         return {row.name: row.state for row in await connection.execute(statement)}
+
+
+async def states_of(database: Database, target: str) -> list[bytes]:
+    """The detector's state of a target after the last run of each day, oldest first.
+
+    Raises StoreUnavailable.
+    """
+    table = tables.detector_state
+    statement = (
+        select(table.c.state)
+        .join(tables.target)
+        .where(tables.target.c.name == target)
+        .order_by(table.c.started_at)
+    )
+    async with database.reading() as connection:
+        return list(await connection.scalars(statement))
+
+
+async def judged_pages(
+    database: Database, target: str, runs: int = 50
+) -> AsyncIterator[list[RunRecord]]:
+    """Runs of a target that were judged, oldest first, so many at a time.
+
+    Raises StoreUnavailable.
+    """
+    judged, after = tables.verdict.c.started_at, tables.EPOCH
+    while True:
+        page = (
+            select(judged)
+            .join(tables.target)
+            .where(tables.target.c.name == target, judged > after)
+            .order_by(judged)
+            .limit(runs)
+        )
+        async with database.reading() as connection:
+            moments = (await connection.scalars(page)).all()
+        if not moments:
+            return
+        after = moments[-1]
+        yield await runs_between(database, target, moments[0], after + _MICROSECOND)
+
+
+async def state_after(database: Database, target: str, after: datetime | None) -> bytes | None:
+    """The detector's newest state of a target, if it is of a run that began after a moment.
+
+    Raises StoreUnavailable.
+    """
+    table = tables.detector_state
+    statement = (
+        select(table.c.state)
+        .join(tables.target)
+        .where(tables.target.c.name == target, table.c.started_at > (after or tables.EPOCH))
+        .order_by(table.c.started_at.desc())
+        .limit(1)
+    )
+    async with database.reading() as connection:
+        found: bytes | None = await connection.scalar(statement)
+        return found
 
 
 def _between(column: ColumnElement[Any], first: datetime, last: datetime) -> ColumnElement[bool]:

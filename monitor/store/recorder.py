@@ -10,19 +10,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from threading import RLock
 from time import monotonic
+from typing import TypeVar
 
 from sqlalchemy import select
 
 from monitor.errors import StoreError, StoreRejected, StoreUnavailable
+from monitor.judgement import Judgement
 from monitor.model import Run
 from monitor.store.append import Appender
-from monitor.store.control import last_pause
+from monitor.store.control import Request, acceptances, last_pause
 from monitor.store.database import Database, Kind
+from monitor.store.read import state_after
 from monitor.store.records import RunRecord, record_of
 from monitor.store.retention import Policy, prune
 from monitor.store.schema import open_store
@@ -30,6 +33,8 @@ from monitor.store.size import size_bytes
 from monitor.store.spool import Spool, Waiting
 
 log = logging.getLogger(__name__)
+
+_Answer = TypeVar("_Answer")
 
 #: Seconds between two attempts at a store that is down: doubled from the first to the last.
 _RETRY_SECONDS = (2.0, 60.0)
@@ -94,9 +99,12 @@ class Recorder:
         """Whether there is something to bring in."""
         return self._spooled > 0 or bool(self._memory)
 
-    async def append(self, run: Run, state: bytes | None = None) -> None:
-        """Keep a run and the detector's state after it. Nothing but cancellation leaves it."""
-        record = record_of(run, state)
+    async def append(
+        self, run: Run, judgement: Judgement | None = None, state: bytes | None = None
+    ) -> None:
+        """Keep a run, what was said of it and the detector's state after it. Nothing but
+        cancellation leaves it."""
+        record = record_of(run, judgement, state)
         try:
             async with self._writing:
                 await self._take(record)
@@ -114,11 +122,28 @@ class Recorder:
 
     async def paused(self, target: str) -> bool | None:
         """Whether people paused a target; None while the store cannot be asked."""
+
+        async def ask() -> bool:
+            return await last_pause(self.database, target) is not None
+
+        return await self._asked(ask)
+
+    async def state_after(self, target: str, after: datetime | None) -> bytes | None:
+        """The detector's state of a target that another process stored for a run begun after that;
+        None if there is none, or the store cannot be asked now."""
+        return await self._asked(lambda: state_after(self.database, target, after))
+
+    async def acceptances(self, subjects: Sequence[str]) -> list[Request]:
+        """Acceptances of these changes or stories; none while the store cannot be asked."""
+        return await self._asked(lambda: acceptances(self.database, subjects)) or []
+
+    async def _asked(self, ask: Callable[[], Awaitable[_Answer]]) -> _Answer | None:
+        """What the store answers; None while it cannot be asked."""
         if monotonic() < self._retry_at:
             return None
         try:
             async with self._patience():
-                return await last_pause(self.database, target) is not None
+                return await ask()
         except (StoreError, TimeoutError) as error:
             self._failed(error)
             return None

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple, get_args
 
 from monitor.environment import Environment
+from monitor.judgement import Judgement
 from monitor.model import (
     CaseKey,
     Disturbance,
@@ -91,7 +92,8 @@ class FailureRow:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """A run as it is kept. ``state`` is the detector's after it, as bytes it alone understands."""
+    """A run as it is kept, with what was said of it if it was judged. ``state`` is the detector's
+    after it, as bytes it alone understands."""
 
     id: str
     target: str
@@ -106,6 +108,7 @@ class RunRecord:
     notices: tuple[Notice, ...]
     failures: tuple[FailureRow, ...]
     samples: Mapping[SeriesKey, tuple[SampleRow, ...]]
+    judgement: Judgement | None = None
     state: bytes | None = None
 
     @property
@@ -116,7 +119,9 @@ class RunRecord:
 # --- there ---------------------------------------------------------------------------------------
 
 
-def record_of(run: Run, state: bytes | None = None) -> RunRecord:
+def record_of(
+    run: Run, judgement: Judgement | None = None, state: bytes | None = None
+) -> RunRecord:
     """What is kept of a run."""
     samples, failures = {}, []
     if run.failure:
@@ -140,6 +145,7 @@ def record_of(run: Run, state: bytes | None = None) -> RunRecord:
         notices=run.notices,
         failures=tuple(failures),
         samples=samples,
+        judgement=judgement,
         state=state,
     )
 

@@ -29,7 +29,8 @@ _PAGES = 512
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How long samples, hourly rollups (with runs and failures) and daily ones are kept.
+    """How long samples (with verdicts), hourly rollups (with runs and failures) and daily ones are
+    kept; changes are for ever.
 
     ``daily`` None: for ever. What is older goes by whole UTC days.
     """
@@ -63,6 +64,7 @@ class Pruned:
 
     samples: int = 0
     partitions: int = 0
+    verdicts: int = 0
     runs: int = 0
     rollups: int = 0
     states: int = 0
@@ -92,6 +94,7 @@ async def prune(
     for name in dropped.foreign:
         log.warning("%s is a partition of the store without our mark; it stays", name)
     # A run outlives its samples, whose times would mean nothing without it.
+    verdicts = await _remove(database, writes, _Old(tables.verdict, tables.target, raw_since))
     runs = await _remove_runs(database, writes, min(raw_since, policy.hourly_since(now)))
     rollups = await _remove_rollups(database, writes, policy, now)
     states = await _remove_states(database, writes, raw_since)
@@ -99,6 +102,7 @@ async def prune(
     return Pruned(
         samples=dropped.samples,
         partitions=dropped.partitions,
+        verdicts=verdicts,
         runs=runs,
         rollups=rollups,
         states=states,

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Column,
     Constraint,
     Dialect,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -209,6 +210,69 @@ detector_state = _table(
     Column("day", Instant, primary_key=True),
     Column("started_at", Instant, nullable=False),
     Column("state", LargeBinary, nullable=False),
+)
+
+#: Who judged: the detector's version and parameters, once each.
+detector = _table(
+    "detector",
+    Column("id", Text, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("parameters", JSON, nullable=False),
+)
+
+#: What was said after each judged run of all of its series, as ``codec`` writes it.
+verdict = _table(
+    "verdict",
+    Column("target_id", Integer, ForeignKey("target.id"), primary_key=True),
+    Column("started_at", Instant, primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("detector_id", Text, ForeignKey("detector.id"), nullable=False),
+    Column("contended", SmallInteger, nullable=False),
+    Column("verdicts", JSON, nullable=False),
+)
+
+#: Levels that shifted, each told in the run that began at ``started_at``; never rewritten. Those of
+#: one ``story`` belong together; without strategy one is of the whole target.
+change = _table(
+    "change",
+    Column("id", Text, primary_key=True),
+    Column("target_id", Integer, ForeignKey("target.id"), nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("story", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("strategy", Text),
+    Column("shape", Text),
+    Column("batch_size", Integer),
+    Column("variant", Text),
+    Column("signal", Text, nullable=False),
+    Column("counter", Text),
+    Column("since", Instant, nullable=False),
+    Column("since_low", Instant, nullable=False),
+    Column("since_high", Instant, nullable=False),
+    Column("told_at", Instant, nullable=False),
+    Column("effect_ratio", Double, nullable=False),
+    Column("rows_per_second_ratio", Double),
+    Column("statistic", Double, nullable=False),
+    Column("fast", SmallInteger, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("component", Text, nullable=False),
+    Column("strategies", SmallInteger, nullable=False),
+    Column("of", SmallInteger, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("differences", JSON, nullable=False),
+    Index("change_told", "target_id", "started_at"),
+)
+
+#: How a change ended, in the run that began at ``started_at``. The change may be in another store:
+#: where this one was begun anew, what had been told before still ends.
+change_end = _table(
+    "change_end",
+    Column("change_id", Text, primary_key=True),
+    Column("target_id", Integer, ForeignKey("target.id"), nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("ending", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Index("change_ended", "target_id", "started_at"),
 )
 
 #: What people asked for: pauses, resumptions and acceptances, append-only. No target: all of them.

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from monitor.detect.codec import decode, encode
 from monitor.detect.detector import accept, explained, update
 from monitor.detect.parameters import Parameters
-from monitor.detect.series import STATES, Event, Observation, SeriesState, SeriesVerdict
+from monitor.detect.series import Event, Observation, SeriesState, SeriesVerdict
+from monitor.judgement import STATES
 
 RULES = Parameters()
 SENSITIVE = Parameters(floor=0.015)
@@ -222,7 +223,7 @@ def test_a_learning_window_with_a_change_is_cut_there() -> None:
     assert events(verdicts) == []
     assert [verdict.state for verdict in verdicts[:37]] == ["learning"] * 37
     assert verdicts[37].state == "ok"
-    assert state.history[0].number >= 14
+    assert state.history.numbers[0] >= 14
 
 
 def test_a_series_that_keeps_moving_ends_learning() -> None:

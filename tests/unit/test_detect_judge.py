@@ -15,12 +15,12 @@ import pytest
 
 from monitor.detect.attribution import Moved, cause_of, component, support, where
 from monitor.detect.judge import accept, judge
-from monitor.detect.outlook import expected_false_alarms, false_alarms_of
+from monitor.detect.outlook import expected_false_alarms, with_outlook
 from monitor.detect.parameters import Parameters
-from monitor.detect.signals import Place, rules_for
+from monitor.detect.signals import rules_for
 from monitor.detect.target import TargetState, decode_target, encode_target
-from monitor.detect.verdicts import Change, Judgement
 from monitor.environment import Difference, Environment
+from monitor.judgement import Change, Judgement, Place
 from monitor.model import Case, Run, Sample
 from tests.builders import AT, case, environment, result, run, sample
 
@@ -235,7 +235,7 @@ def test_a_case_with_too_few_clean_rounds_is_not_judged() -> None:
 
 def test_a_failed_run_leaves_all_stale_and_the_state_alone() -> None:
     state, judgement = judge(learned(), run(outcome="failed"), RULES)
-    assert state == learned()
+    assert state == replace(learned(), judged=learned().judged + 1)
     assert set(judgement.cases.values()) == {"stale"}
 
 
@@ -367,14 +367,10 @@ def test_pipelined_strategies_are_judged_by_two_runs() -> None:
 
 
 def test_few_false_alarms_are_expected_of_a_quiet_canary() -> None:
-    state = learned()
-    place = Place(CASES[3].key, "server")
-    assert 0.0 <= false_alarms_of(state, place, RULES) < 0.01
-    assert false_alarms_of(TargetState(), place, RULES) == 0.0
-    assert expected_false_alarms(TargetState(), RULES) == 0.0
-    parts = sum(
-        false_alarms_of(state, each, RULES)
-        for each in state.series
-        if each.signal not in ("throughput", "rest")
-    )
-    assert expected_false_alarms(state, RULES) == pytest.approx(parts)
+    state = with_outlook(learned(), RULES)
+    alone = {place for place in state.series if place.signal not in ("throughput", "rest")}
+    assert set(state.false_alarms) == alone
+    assert 0.0 <= state.false_alarms[Place(CASES[3].key, "server")] < 0.01
+    assert expected_false_alarms(state) == pytest.approx(sum(state.false_alarms.values()))
+    assert expected_false_alarms(TargetState()) is None
+    assert with_outlook(TargetState(), RULES).false_alarms == {}

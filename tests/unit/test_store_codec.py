@@ -114,8 +114,8 @@ def test_a_run_that_ended_in_a_case_names_its_series() -> None:
 
 def test_state_is_kept_bit_by_bit() -> None:
     state = bytes(range(256))
-    assert decode(encode(record_of(_run(), state))).state == state
-    assert decode(encode(record_of(_run(), b""))).state == b""
+    assert decode(encode(record_of(_run(), state=state))).state == state
+    assert decode(encode(record_of(_run(), state=b""))).state == b""
     assert decode(encode(record_of(_run()))).state is None
 
 
@@ -160,7 +160,12 @@ def test_another_format_is_refused_and_named() -> None:
 _FIELDS: dict[str, Any] = json.loads(gzip.decompress(BYTES))
 
 
-@pytest.mark.parametrize("name", sorted(_FIELDS))
+def test_a_run_spooled_by_a_version_that_did_not_judge_is_read() -> None:
+    older = {key: value for key, value in _FIELDS.items() if key != "judgement"}
+    assert decode(_packed(older)) == replace(RECORD, judgement=None)
+
+
+@pytest.mark.parametrize("name", sorted({*_FIELDS} - {"judgement"}))
 def test_without_a_field_it_is_refused(name: str) -> None:
     with pytest.raises(StoreRejected):
         decode(_packed({key: value for key, value in _FIELDS.items() if key != name}))

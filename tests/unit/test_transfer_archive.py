@@ -75,7 +75,7 @@ def test_the_manifest_comes_first_and_explains_the_file() -> None:
     parts = contents(PACKED)
     assert list(parts) == [MANIFEST, *(table.member for table in TABLES)]
     manifest = json.loads(parts[MANIFEST])
-    assert (manifest["format"], manifest["version"]) == ("ingest-canary store export", 1)
+    assert (manifest["format"], manifest["version"]) == ("ingest-canary store export", 2)
     assert manifest["product_version"] == "0.1.0"
     for table, entry in zip(TABLES, manifest["tables"], strict=True):
         content = parts[entry["member"]]
@@ -155,7 +155,7 @@ def test_what_is_no_export_is_refused(data: bytes) -> None:
 def test_another_version_is_refused_by_name() -> None:
     newer = with_manifest(lambda m: m.update(version=layout.VERSION + 1, product_version="7.0"))
     assert refused(newer) == (
-        "it is an export of format 2, written by ingest-canary 7.0; this one reads format 1: use"
+        "it is an export of format 3, written by ingest-canary 7.0; this one reads format 2: use"
         " that version or a newer one."
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,14 +14,18 @@ from sqlalchemy import select
 from monitor import __version__
 from monitor.environment import Environment
 from monitor.errors import ConfigurationError
+from monitor.judgement import encode_change
 from monitor.store import tables
 from monitor.store.append import day_of
 from monitor.store.database import Database
+from monitor.store.judgements import changes_told, ends_told
 from monitor.store.read import Series, runs_between, series_list, target_ids
 from monitor.store.records import RunRecord
 from monitor.store.schema import kind_of, versions_of
 from monitor.store.transfer.archive import Member, members, pack
 from monitor.store.transfer.layout import (
+    CHANGE_ENDS,
+    CHANGES,
     CONTROL,
     ENVIRONMENTS,
     ROLLUPS,
@@ -101,6 +106,8 @@ async def export(
                     parts[table].add(lines)
             async for lines in _states(database, name, numbers[name], selection.begin):
                 parts[STATES.name].add(lines)
+        parts[CHANGES.name].add(await _changes(database, names, selection.begin))
+        parts[CHANGE_ENDS.name].add(await _ends(database, names, selection.begin))
         parts[ENVIRONMENTS.name].add(environment_lines(seen.environments))
         # After the samples: what retention takes meanwhile is in the rollups by now.
         await _add_rollups(database, names, selection.begin, parts[ROLLUPS.name])
@@ -177,6 +184,27 @@ def _rollup_line(database: Database, series: Series, row: Iterable[Any]) -> str:
     hours, started_at, *values = row
     whole = (series.target, *series.key, hours, database.moment(started_at), *values)
     return line_of(encoded(ROLLUPS, whole))
+
+
+async def _changes(database: Database, names: Iterable[str], begin: datetime | None) -> list[str]:
+    """Those of the targets that were told from then on; a handful a month."""
+    found = await changes_told(database, begin or tables.EPOCH)
+    rows = [
+        (change.id, change.target, started_at, encode_change(change))
+        for started_at, change in found
+        if change.target in set(names)
+    ]
+    return [line_of(encoded(CHANGES, row)) for row in sorted(rows, key=itemgetter(1, 2, 0))]
+
+
+async def _ends(database: Database, names: Iterable[str], begin: datetime | None) -> list[str]:
+    found = await ends_told(database, begin or tables.EPOCH)
+    rows = [
+        (end.change_id, target, started_at, end.ending, end.at)
+        for started_at, target, end in found
+        if target in set(names)
+    ]
+    return [line_of(encoded(CHANGE_ENDS, row)) for row in sorted(rows, key=itemgetter(1, 2, 0))]
 
 
 async def _control(database: Database, names: tuple[str, ...]) -> list[str]:

@@ -10,14 +10,18 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from monitor.judgement import Closing, decode_change
 from monitor.store import tables
 from monitor.store.append import Appended, Appender, day_of
 from monitor.store.database import Database
+from monitor.store.judgements import change_values, end_values
 from monitor.store.names import insert_or_leave
 from monitor.store.records import RunRecord, SeriesKey
 from monitor.store.schema import kind_of
 from monitor.store.transfer.archive import Archive
 from monitor.store.transfer.layout import (
+    CHANGE_ENDS,
+    CHANGES,
     CONTROL,
     ENVIRONMENTS,
     FAILURES,
@@ -25,6 +29,7 @@ from monitor.store.transfer.layout import (
     RUNS,
     SAMPLES,
     STATES,
+    VERDICTS,
 )
 from monitor.store.transfer.records import Row, environments_of, records_of
 
@@ -52,9 +57,12 @@ def verify(archive: Archive) -> None:
     """Read every row as an import would, touching no store. Raises StoreRejected."""
     for _ in _records(archive):
         pass
-    for table in (ROLLUPS, CONTROL):
+    for table in (CHANGE_ENDS, ROLLUPS, CONTROL):
         for _ in archive.rows(table):
             pass
+    for row in archive.rows(CHANGES):
+        with archive.damage():
+            decode_change(row[-1])
 
 
 async def import_archive(database: Database, archive: Archive) -> Imported:
@@ -76,11 +84,13 @@ async def import_archive(database: Database, archive: Archive) -> Imported:
         runs += len(batch)
         samples += sum(record.sample_count for record in batch)
     await _add_states(database, archive.rows(STATES))
+    await _add_changes(database, archive.rows(CHANGES))
+    await _add_ends(database, archive.rows(CHANGE_ENDS))
     return Imported(added.runs, runs - added.runs, added.samples, samples - added.samples, rollups)
 
 
 def _records(archive: Archive) -> Iterator[RunRecord]:
-    parts = (archive.rows(table) for table in (RUNS, FAILURES, SAMPLES, STATES))
+    parts = (archive.rows(table) for table in (RUNS, FAILURES, SAMPLES, VERDICTS, STATES))
     with archive.damage():
         yield from records_of(environments_of(archive.rows(ENVIRONMENTS)), *parts)
 
@@ -120,6 +130,28 @@ async def _add_states(database: Database, rows: Iterator[Row]) -> None:
                 for name, at, state in chunk
             ]
             await connection.execute(insert_or_leave(connection, tables.detector_state), values)
+
+
+async def _add_changes(database: Database, rows: Iterator[Row]) -> None:
+    for chunk in _chunks(rows):
+        async with database.writing() as connection:
+            numbers = await _target_numbers(connection, {row[1] for row in chunk})
+            values = [
+                change_values(decode_change(plain), numbers[name], at)
+                for _, name, at, plain in chunk
+            ]
+            await connection.execute(insert_or_leave(connection, tables.change), values)
+
+
+async def _add_ends(database: Database, rows: Iterator[Row]) -> None:
+    for chunk in _chunks(rows):
+        async with database.writing() as connection:
+            numbers = await _target_numbers(connection, {row[1] for row in chunk})
+            values = [
+                end_values(Closing(change_id, ending, at), numbers[name], started_at)
+                for change_id, name, started_at, ending, at in chunk
+            ]
+            await connection.execute(insert_or_leave(connection, tables.change_end), values)
 
 
 async def _add_rollups(database: Database, rows: Iterator[Row]) -> int:

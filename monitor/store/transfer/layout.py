@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 from monitor.model import Disturbance
 
 FORMAT = "ingest-canary store export"
-VERSION = 1
+VERSION = 2
 MANIFEST = "manifest.json"
 
 #: How the members are written, for those who read them by other means.
@@ -182,6 +182,48 @@ STATES = Table(
 )
 
 
+VERDICTS = Table(
+    "verdicts",
+    "One row per judged run; ordered as runs are.",
+    (
+        *_RUN,
+        _count("number", "counts the target's judged runs from 1"),
+        _count("version", "of the detector that judged"),
+        _json("parameters", "the detector's parameters by name"),
+        _count("contended", "1: the machine was too busy for the run to be judged"),
+        _json(
+            "verdicts",
+            "a list per case, and with null one of the target: case (strategy, shape, batch size,"
+            " variant), state, and by signal: state, statistic, effect, baseline (seconds a row),"
+            " smallest effect that 12 runs would show, since",
+        ),
+    ),
+)
+
+CHANGES = Table(
+    "changes",
+    "Levels that shifted, as they were told; ordered by target, started_at and id.",
+    (
+        _text("id", "identifies the change"),
+        _text("target", "name of the canary database"),
+        _time("started_at", "when the run began that told it"),
+        _json("change", "all that was told of it"),
+    ),
+)
+
+CHANGE_ENDS = Table(
+    "change_ends",
+    "How changes ended; ordered by target, started_at and change_id.",
+    (
+        _text("change_id", "the change, see changes"),
+        _text("target", "name of the canary database"),
+        _time("started_at", "when the run began that told it"),
+        _text("ending", "recovered, absorbed, accepted or retired"),
+        _time("at", "when it ended"),
+    ),
+)
+
+
 def _of_signal(signal: str, description: str, optional: bool = False) -> tuple[Column, ...]:
     ends = (("", "median"), ("_low", "lower quartile"), ("_high", "upper quartile"))
     return tuple(
@@ -226,4 +268,15 @@ CONTROL = Table(
 )
 
 #: In the order in which they lie in a file.
-TABLES = (ENVIRONMENTS, RUNS, FAILURES, SAMPLES, STATES, ROLLUPS, CONTROL)
+TABLES = (
+    ENVIRONMENTS,
+    RUNS,
+    FAILURES,
+    SAMPLES,
+    VERDICTS,
+    STATES,
+    CHANGES,
+    CHANGE_ENDS,
+    ROLLUPS,
+    CONTROL,
+)

@@ -8,13 +8,22 @@ from operator import attrgetter, itemgetter
 from typing import Any
 
 from monitor.environment import Environment
+from monitor.judgement import Detector, Judgement, decode_verdicts, encode_verdicts
 from monitor.model import Notice
 from monitor.store.records import FailureRow, RunRecord, SampleRow, SeriesKey
-from monitor.store.transfer.layout import ENVIRONMENTS, FAILURES, RUNS, SAMPLES, Table
+from monitor.store.transfer.layout import (
+    ENVIRONMENTS,
+    FAILURES,
+    RUNS,
+    SAMPLES,
+    VERDICTS,
+    Table,
+)
 from monitor.store.transfer.lines import encoded, line_of, quoted, time_field
 
 Row = Sequence[Any]
 
+_RUN_COLUMNS = ("run_id", "target", "started_at")
 #: Where in rows that belong to a run the case's columns lie.
 _FAILED_SERIES = slice(4, 9)
 _SERIES = slice(3, 8)
@@ -29,6 +38,7 @@ def lines_of(record: RunRecord) -> dict[str, list[str]]:
         RUNS.name: _lines(RUNS, [_run(record)]),
         FAILURES.name: _lines(FAILURES, _failures(record)),
         SAMPLES.name: list(_sample_lines(record)),
+        VERDICTS.name: _lines(VERDICTS, _verdict(record)),
     }
 
 
@@ -47,6 +57,19 @@ def _plain(value: Any) -> Any:
 
 def _lines(table: Table, rows: Iterable[Row]) -> list[str]:
     return [line_of(encoded(table, row)) for row in rows]
+
+
+def _verdict(record: RunRecord) -> Iterator[Row]:
+    judgement = record.judgement
+    if judgement is not None:
+        yield (
+            *_prefix(record),
+            judgement.number,
+            judgement.detector.version,
+            dict(judgement.detector.parameters),
+            int(judgement.contended),
+            encode_verdicts(judgement),
+        )
 
 
 def _prefix(record: RunRecord) -> Row:
@@ -104,6 +127,7 @@ def records_of(
     runs: Iterable[Row],
     failures: Iterator[Row],
     samples: Iterator[Row],
+    verdicts: Iterator[Row],
     states: Iterator[Row],
 ) -> Iterator[RunRecord]:
     """Runs, put together from rows that all lie in the order of the runs.
@@ -113,14 +137,21 @@ def records_of(
     """
     of_run, of_target = itemgetter(0), itemgetter(0, 1)
     own, measured = _Joined(failures, of_run), _Joined(samples, of_run)
+    judged = _Joined(verdicts, of_run)
     remembered = _Joined(states, of_target)
     for run in runs:
         run_id, place = run[0], (run[1], run[2])
         remembered.skip_before(place)
-        parts = own.take(run_id), measured.take(run_id), remembered.take(place)
+        parts = (
+            own.take(run_id),
+            measured.take(run_id),
+            judged.take(run_id),
+            remembered.take(place),
+        )
         yield _record(run, *parts, environments)
     own.finish()
     measured.finish()
+    judged.finish()
 
 
 class _Joined:
@@ -151,6 +182,7 @@ def _record(
     row: Row,
     failures: Iterable[Row],
     samples: Iterable[Row],
+    verdicts: Sequence[Row],
     states: Sequence[Row],
     environments: Mapping[str, Environment],
 ) -> RunRecord:
@@ -165,6 +197,7 @@ def _record(
         environment=None if fingerprint is None else environments[fingerprint],
         failures=tuple(_failure(each) for each in failures),
         samples=_samples(samples),
+        judgement=_judgement(verdicts[0]) if verdicts else None,
         state=states[-1][-1] if states else None,
     )
 
@@ -174,6 +207,19 @@ def _failure(row: Row) -> FailureRow:
     key = None if series[0] is None else SeriesKey(*series)
     round_number, of_run, at, reason, message = row[_FAILED_SERIES.stop :]
     return FailureRow(at, reason, message, key, round_number, bool(of_run))
+
+
+def _judgement(row: Row) -> Judgement:
+    """What was said of the run's series; changes have rows of their own."""
+    number, version, parameters, contended, plain = row[len(_RUN_COLUMNS) :]
+    verdicts, cases = decode_verdicts(plain)
+    return Judgement(
+        number=number,
+        detector=Detector(version, parameters),
+        verdicts=verdicts,
+        cases=cases,
+        contended=bool(contended),
+    )
 
 
 def _samples(rows: Iterable[Row]) -> dict[SeriesKey, tuple[SampleRow, ...]]:

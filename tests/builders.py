@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from monitor.config.settings import CaseSettings, SuiteSettings
-from monitor.environment import Environment
+from monitor.environment import Difference, Environment
+from monitor.judgement import Change, Detector, Judgement, Place, Verdict, in_order
 from monitor.measure.summary import summarise
-from monitor.model import Case, CaseResult, Failure, Notice, Run, Sample
+from monitor.model import Case, CaseKey, CaseResult, Failure, Notice, Run, Sample
 from monitor.suite import catalog, plan
 
 AT = datetime(2026, 11, 22, 14, 10, tzinfo=UTC)
@@ -75,6 +76,55 @@ def run(*results: CaseResult, **changes: Any) -> Run:
         wal_bytes=140_000_000,
     )
     return replace(plain, **changes)
+
+
+INDEX = "CREATE INDEX orders_i ON ingest_canary.orders USING btree (customer_id)"
+
+
+def change(of: CaseKey | None = None, **changes: Any) -> Change:
+    """An index made inserts dearer on the server: of a case, by default COPY's."""
+    plain = Change(
+        id="c0ffee000001",
+        group="c0ffee000001",
+        target="main",
+        kind="regression",
+        place=Place(of or case().key, "server"),
+        counter=None,
+        since=AT,
+        since_low=AT - timedelta(minutes=10),
+        since_high=AT,
+        told_at=AT + timedelta(minutes=10),
+        effect_ratio=0.31,
+        rows_per_second_ratio=-0.14,
+        statistic=9.5,
+        fast=True,
+        where="server",
+        component="server",
+        strategies=5,
+        of=6,
+        cause="index",
+        differences=(Difference("tables", "orders", None, INDEX),),
+    )
+    return replace(plain, **changes)
+
+
+def judgement(*changes: Change, **parts: Any) -> Judgement:
+    """What was said of ``usual_run``: COPY's server clock stands in a regression."""
+    copy, executemany = (each.case.key for each in usual_run().cases)
+    verdicts = (
+        Verdict(Place(None, "client_cpu"), "ok", 0.001, 0.02, 0.1, 0.4),
+        Verdict(Place(copy, "server"), "regressed", 0.31, 1.5e-6, 0.052, 9.5, AT),
+        Verdict(Place(copy, "throughput"), "ok", 0.02, 5e-6, 0.07, 1.0),
+        Verdict(Place(executemany, "server"), "learning"),
+    )
+    plain = Judgement(
+        number=60,
+        detector=Detector(1, {"floor": 0.05}),
+        verdicts=in_order(verdicts),
+        cases={copy: "regressed", executemany: "learning"},
+        changes=changes,
+    )
+    return replace(plain, **parts)
 
 
 def usual_run() -> Run:

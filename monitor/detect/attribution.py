@@ -90,22 +90,21 @@ def differences_between(
 def cause_of(differences: Sequence[Difference], calls_changed: bool = False) -> str:
     """One word for what most likely did it: the nearest to the insert first.
 
-    ``index``, ``table`` (any other part of its definition), ``statement`` (other calls for the same
-    rows), ``setting:<name>``, ``version:<part>``, or ``none_recorded``. Host facts that are no
-    versions count as such: they change with the machine.
+    ``index``, ``table`` (any other part of its definition), ``setting:<name>``, ``version:<part>``,
+    ``statement`` (other calls for the same rows, and no library of the client's changed), or
+    ``none_recorded``. Host facts that are no versions count as such: they change with the machine.
     """
     for found in differences:
         if found.part == "tables" and _is_index(found):
             return "index"
     if any(found.part == "tables" for found in differences):
         return "table"
-    if calls_changed:
-        return "statement"
-    for part, word in (("server", "setting"), ("version", "version"), ("client", "version")):
+    parts = (("server", "setting"), ("version", "version"), ("client", "version"))
+    for part, word in parts[2:] if calls_changed else parts:  # what is sent, libraries decide
         for found in differences:
             if found.part == part:
                 return f"{word}:{found.name}"
-    return NONE_RECORDED
+    return "statement" if calls_changed else NONE_RECORDED
 
 
 def _is_index(difference: Difference) -> bool:

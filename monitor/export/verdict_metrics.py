@@ -47,7 +47,7 @@ def change_points(snapshot: Snapshot) -> Values:
     """Since when the newest open change of a signal stands."""
     for target in snapshot.targets:
         newest: dict[Place, datetime] = {}
-        for change in _of_plan(target):
+        for change in _of_cases(target):
             newest[change.place] = max(change.since, newest.get(change.place, change.since))
         for place, since in newest.items():
             yield _signal_labels(target, place), since.timestamp()
@@ -56,7 +56,7 @@ def change_points(snapshot: Snapshot) -> Values:
 def regressed(snapshot: Snapshot) -> Values:
     """Whether a signal stands in a regression: 0 or 1 for each that has been judged."""
     for target in snapshot.targets:
-        standing = {change.place for change in _of_plan(target) if change.alarming}
+        standing = {change.place for change in _of_cases(target) if change.alarming}
         judged = {
             verdict.place
             for verdict in (target.judgement.verdicts if target.judgement else ())
@@ -140,6 +140,10 @@ def _of_plan(target: TargetSnapshot) -> Iterator[Change]:
     for change in sorted(target.changes, key=attrgetter("told_at", "id")):
         if change.place.case is None or change.place.case in target.planned:
             yield change
+
+
+def _of_cases(target: TargetSnapshot) -> Iterator[Change]:
+    return (change for change in _of_plan(target) if change.place.case is not None)
 
 
 def _signal_labels(target: TargetSnapshot, place: Place) -> Labels:

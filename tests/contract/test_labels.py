@@ -13,11 +13,12 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from monitor import model
+from monitor import judgement, model
 from monitor.export.metrics import PREFIX, TABLE, render
 from monitor.export.snapshot import BUCKETS, Snapshot, TargetTally
+from monitor.judgement import Detector, Judgement, Place, Verdict
 from monitor.model import Failure
-from tests.builders import AT, case, environment, result, run, sample
+from tests.builders import AT, case, change, environment, result, run, sample
 
 CLOSED = {
     ("rounds_total", "outcome"): {"ok", "failed"},
@@ -28,12 +29,23 @@ CLOSED = {
     ("round_failures_total", "reason"): set(get_args(model.FailureReason)),
     ("rounds_disturbed_total", "reason"): set(get_args(model.Disturbance)),
     ("last_run_timestamp_seconds", "outcome"): set(get_args(model.RunOutcome)),
+    ("regression_info", "component"): set(get_args(judgement.Component)),
+    ("regressed", "signal"): set(judgement.SIGNALS),
+    ("change_ratio", "signal"): set(judgement.SIGNALS),
+    ("detectable_change_ratio", "signal"): set(judgement.SIGNALS),
+    ("change_point_timestamp_seconds", "signal"): set(judgement.SIGNALS),
+    ("series_false_alarms_per_month", "signal"): {"client", "server", "commit", "spread"},
+    ("verdict", "state"): set(judgement.STATES),
+    ("target_regressed", "scope"): {"server", "host", "network"},
 }
 
 
 def everything(name: str = "main") -> TargetTally:
     """A target to which all that can happen has happened."""
-    tally, one = TargetTally(name, 600.0), case()
+    one, components = case(), get_args(judgement.Component)
+    keys = [case(rows=n + 1).key for n in range(len(components))]
+    places = [Place(one.key, signal) for signal in judgement.SIGNALS]
+    tally = TargetTally(name, 600.0, frozenset({one.key, *keys}))
     for trigger in get_args(model.Trigger):
         for reason in get_args(model.SkipReason):
             tally.add_skip(reason, AT, trigger)
@@ -41,7 +53,19 @@ def everything(name: str = "main") -> TargetTally:
             tally.add_run(run(outcome=outcome, trigger=trigger, environment=environment(outcome)))
     failures = tuple(Failure(AT, r, "…", one.key, 1) for r in get_args(model.FailureReason))
     disturbed = sample(2, disturbed=get_args(model.Disturbance))
-    tally.add_run(run(result(one, sample(1), disturbed, failures=failures)))
+    said = Judgement(
+        number=1,
+        detector=Detector(1, {}),
+        verdicts=tuple(Verdict(place, "ok", 0.1, 0.1, 0.1, 1.0) for place in places),
+        cases={one.key: "ok"},
+    )
+    tally.add_run(run(result(one, sample(1), disturbed, failures=failures)), said)
+    of_cases = zip(keys, components, strict=True)
+    tally.changes = (
+        *(change(key, id=component, component=component) for key, component in of_cases),
+        *(change(id=place.signal, place=place) for place in places),
+    )
+    tally.false_alarms = dict.fromkeys(places, 0.01)
     tally.up, tally.round_trip_seconds, tally.next_run_at = False, 0.1, AT
     return tally
 
@@ -66,7 +90,7 @@ def test_a_closed_label_shows_exactly_the_list(name: str, label: str) -> None:
 
 
 def test_closed_labels_are_all_tested() -> None:
-    closed = {"outcome", "trigger", "reason", "component"}
+    closed = {"outcome", "trigger", "reason", "component", "signal", "state", "scope"}
     found = {(d.name, label) for d in TABLE for label in d.labels if label in closed}
     assert found == set(CLOSED)
 

@@ -12,16 +12,19 @@ from typing import get_args
 from prometheus_client.parser import text_string_to_metric_families
 
 from monitor import model
-from monitor.export.metrics import CASE_LABELS, PREFIX, TABLE, render
+from monitor.export.labels import CASE_LABELS
+from monitor.export.metrics import PREFIX, TABLE, render
 from monitor.export.snapshot import Snapshot, TargetTally
+from monitor.judgement import Place
 from monitor.store.recorder import StoreHealth
-from tests.builders import AT, environment, run, usual_run
+from tests.builders import AT, change, environment, judgement, run, usual_run
 from tests.conftest import missing
 
 GOLDEN = Path(__file__).parent / "golden" / "metrics.txt"
 
 CASE = set(CASE_LABELS)
 TARGET = {"target"}
+SIGNAL = CASE | {"signal"}
 
 #: Design section 7, as far as this part of the product can fill it.
 DESIGN = {
@@ -54,6 +57,17 @@ DESIGN = {
     "environment_info": TARGET
     | {"server_version", "sqlalchemy", "asyncpg", "python", "fingerprint"},
     "environment_changed_timestamp_seconds": TARGET,
+    "baseline_rows_per_second": CASE,
+    "change_ratio": SIGNAL,
+    "detectable_change_ratio": SIGNAL,
+    "change_point_timestamp_seconds": SIGNAL,
+    "regressed": SIGNAL,
+    "verdict": CASE | {"state"},
+    "target_regressed": TARGET | {"scope"},
+    "regression_info": CASE | {"component", "cause"},
+    "series_false_alarms_per_month": SIGNAL,
+    "expected_false_alarms_per_month": TARGET,
+    "threshold": {"name"},
     "store_samples_total": set(),
     "store_errors_total": set(),
     "store_dropped_samples_total": set(),
@@ -65,9 +79,13 @@ DESIGN = {
 
 def tally(name: str = "main") -> TargetTally:
     """A target that was measured twice, under two fingerprints, and skipped once."""
-    counted = TargetTally(name, 600.0)
+    planned = frozenset(each.case.key for each in usual_run().cases)
+    counted = TargetTally(name, 600.0, planned)
     counted.add_run(run(environment=environment("ffffffffffff"), started_at=AT, outcome="failed"))
-    counted.add_run(usual_run())
+    counted.add_run(usual_run(), judgement(change()))
+    of_target = change(id="c0ffee000002", place=Place(None, "all:server"))
+    counted.changes = (change(), of_target)
+    counted.false_alarms = {change().place: 0.01, of_target.place: 0.02}
     counted.add_skip("paused", AT + timedelta(seconds=9), "scheduled")
     counted.up, counted.round_trip_seconds = True, 0.0002
     counted.next_run_at = AT + timedelta(minutes=10)
@@ -77,7 +95,8 @@ def tally(name: str = "main") -> TargetTally:
 def snapshot(*tallies: TargetTally, minutes: float = 1) -> Snapshot:
     at = AT + timedelta(minutes=minutes)
     store = StoreHealth(700, 2, 35, 70, 1_048_576, 0.004)
-    return Snapshot(at, "0.0.0", "3.11.7", tuple(each.snapshot() for each in tallies), store)
+    targets = tuple(each.snapshot() for each in tallies)
+    return Snapshot(at, "0.0.0", "3.11.7", targets, store, {"regression_floor_ratio": 0.05})
 
 
 def text_of(*tallies: TargetTally, minutes: float = 1) -> str:
@@ -142,6 +161,29 @@ def test_what_is_old_is_left_out_rather_than_frozen() -> None:
         assert PREFIX + name not in old
     for name in ("runs_total{", "rounds_total{", "last_run_timestamp_seconds{"):
         assert PREFIX + name in old
+
+
+def test_what_stands_is_shown_however_old() -> None:
+    old = text_of(tally(), minutes=31)
+    assert f"{PREFIX}change_ratio{{" not in old
+    families = {f.name: f for f in text_string_to_metric_families(old)}
+    held = {
+        (s.labels["strategy"], s.labels["state"])
+        for s in families[f"{PREFIX}verdict"].samples
+        if s.value
+    }
+    assert held == {("asyncpg_copy", "regressed"), ("core_executemany", "stale")}
+    standing = [s.labels["signal"] for s in families[f"{PREFIX}regressed"].samples if s.value]
+    assert standing == ["server"]
+
+
+def test_cases_that_are_no_longer_planned_are_left_out() -> None:
+    counted = tally()
+    counted.planned = frozenset()
+    shown = text_of(counted)
+    for name in ("regressed", "verdict", "change_ratio", "series_false_alarms_per_month"):
+        assert f"{PREFIX}{name}{{" not in shown
+    assert f'{PREFIX}target_regressed{{scope="server",target="main"}} 1.0' in shown
 
 
 def test_unknown_values_are_absent_not_zero() -> None:

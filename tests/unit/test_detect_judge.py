@@ -332,6 +332,8 @@ PYTHON = Difference("client", "python", "3.11", "3.12")
         ([Difference("client", "asyncpg", "0.31", "0.32")], False, "version:asyncpg"),
         ([Difference("version", "server", "18.5", "18.6")], False, "version:server"),
         ([PYTHON, Difference("server", "fsync", "on", "off")], False, "setting:fsync"),
+        ([PYTHON], True, "version:python"),
+        ([Difference("server", "fsync", "on", "off")], True, "statement"),
     ],
 )
 def test_the_cause_is_one_word(differences: list[Difference], calls: bool, cause: str) -> None:

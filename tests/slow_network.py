@@ -45,9 +45,13 @@ async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter, delay_
     with suppress(OSError):
         draining = asyncio.create_task(drain())
         while chunk := await source.read(_CHUNK):
-            queue.put_nowait((loop.time() + float(delay_file.read_text()), chunk))
+            queue.put_nowait((loop.time() + _seconds(delay_file), chunk))
         queue.put_nowait((loop.time(), b""))
         await draining
+
+
+def _seconds(delay_file: Path) -> float:
+    return float(delay_file.read_text() or 0)
 
 
 @dataclass(frozen=True)

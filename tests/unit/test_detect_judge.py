@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from functools import cache
-from math import exp
 from typing import Any
 
 import pytest
@@ -19,69 +17,12 @@ from monitor.detect.outlook import expected_false_alarms, with_outlook
 from monitor.detect.parameters import Parameters
 from monitor.detect.signals import rules_for
 from monitor.detect.target import TargetState, decode_target, encode_target
-from monitor.environment import Difference, Environment
+from monitor.environment import Difference
 from monitor.judgement import Change, Judgement, Place
-from monitor.model import Case, Run, Sample
-from tests.builders import AT, case, environment, result, run, sample
+from tests.builders import AT, INDEX, environment, result, run
+from tests.quiet_canary import CASES, SECONDS, made, with_index
 
 RULES = Parameters()
-
-#: Seconds of wall, client and server of a round of 20,000 rows.
-SECONDS = {
-    "orm_add_all": (0.46, 0.35, 0.07),
-    "core_executemany": (0.12, 0.06, 0.05),
-    "asyncpg_unnest": (0.066, 0.01, 0.05),
-    "asyncpg_copy": (0.045, 0.012, 0.03),
-}
-CASES = tuple(case(name) for name in SECONDS)
-PROBES = {"client_cpu": 0.02, "round_trip": 0.0001, "server_insert": 0.02, "commit": 0.0008}
-INDEX = "CREATE INDEX orders_i ON ingest_canary.orders USING btree (customer_id)"
-
-
-def made(number: int, *, only: str | None = None, env: Environment | None = None, host: float = 1.0,
-         trigger: str = "scheduled", rounds: int = 5, **factors: float) -> Run:  # fmt: skip
-    """Run ``number`` of a quiet canary; ``factors`` multiply server, client, commit, rest, work,
-    probe or calls, for the strategy ``only`` or for all."""
-    choice = random.Random(number)
-    results = []
-    for each in CASES:
-        mine = factors if only in (None, each.strategy.name) else {}
-        rows = [_sample(each, n, choice, mine, host) for n in range(1, rounds + 1)]
-        results.append(result(each, *rows))
-    probes = {}
-    for name, seconds in PROBES.items():
-        factor = host * factors.get(name, 1.0)
-        probes[name] = [seconds * factor * exp(choice.gauss(0, 0.01)) for _ in range(10)]
-    at = AT + timedelta(minutes=10 * number)
-    return run(*results, started_at=at, finished_at=at + timedelta(seconds=8), probes=probes,
-               environment=env or environment(), rounds=5, trigger=trigger)  # fmt: skip
-
-
-def _sample(
-    of: Case, number: int, choice: random.Random, factors: dict[str, float], host: float
-) -> Sample:
-    wall, client, server = SECONDS[of.strategy.name]
-
-    def noisy(seconds: float, name: str) -> float:
-        return seconds * factors.get(name, 1.0) * host * exp(abs(choice.gauss(0, 0.012)))
-
-    spent = {
-        "client_seconds": noisy(client, "client"),
-        "server_seconds": noisy(server, "server"),
-        "commit_seconds": noisy(0.002, "commit"),
-        "rest_seconds": noisy(wall - client - server - 0.002, "rest"),
-    }
-    work = factors.get("work", 1.0)
-    calls = round(20 * factors.get("calls", 1.0))
-    return sample(
-        number,
-        insert_seconds=sum(spent.values()) * (factors.get("stall", 1.0) if number > 2 else 1.0),
-        **spent,
-        wal_bytes=round(2_960_000 * work),
-        wal_records=round(40_000 * work),
-        calls=calls,
-        rows_per_call=20_000 / calls,
-    )
 
 
 @cache
@@ -106,10 +47,6 @@ def follow(
 def told(judgements: list[Judgement], **wanted: Any) -> list[Change]:
     changes = [change for judgement in judgements for change in judgement.changes]
     return [c for c in changes if all(getattr(c, name) == value for name, value in wanted.items())]
-
-
-def with_index() -> Environment:
-    return replace(environment(), tables={"orders": f"id integer\n{INDEX}"})
 
 
 def test_nothing_is_told_of_a_quiet_canary() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +15,14 @@ from monitor.cli.common import read_settings, settings_options
 from monitor.cli.history import since_when
 from monitor.config.settings import Settings
 from monitor.daemon.assembly import stored
-from monitor.detect.story import Story, sentence, stories
+from monitor.detect.story import (
+    Story,
+    minute,
+    percent,
+    sentence,
+    stories,
+    told_difference,
+)
 from monitor.errors import ConfigurationError, StoreUnavailable
 from monitor.judgement import Change, encode_change
 from monitor.store.control import Request, add
@@ -32,6 +39,8 @@ _LEAST_DIGITS = 4
 @click.option("--since", metavar="WHEN", default="30d", show_default=True,
               help="What stood after then: 7d, or 2026-11-22T14:10 (UTC).")  # fmt: skip
 @click.option("--open", "only_open", is_flag=True, help="Only what still stands.")
+@click.option("--details", is_flag=True,
+              help="Each signal that moved, how far, how surely and when it was told.")  # fmt: skip
 @click.option("--check", is_flag=True, help="End with 1 if a regression stands.")
 @click.option("--json", "as_json", is_flag=True, help="Print a list, one object a story.")
 @settings_options
@@ -39,6 +48,7 @@ def changes(
     target: str | None,
     since: str,
     only_open: bool,
+    details: bool,
     check: bool,
     as_json: bool,
     **options: Any,
@@ -52,7 +62,9 @@ def changes(
     if as_json:
         click.echo(json.dumps([_as_json(story) for story in found], ensure_ascii=False, indent=1))
     else:
-        _print(found, target, since, only_open)
+        _print(found, details)
+    if not found and not as_json:
+        _say_none(target, since, only_open)
     return int(check and any(change.alarming for story in found for change in story.open))
 
 
@@ -76,14 +88,35 @@ def _stories(found: Sequence[StoredChange]) -> list[Story]:
     )
 
 
-def _print(found: Sequence[Story], target: str | None, since: str, only_open: bool) -> None:
-    if not found:
-        of = f" of {target}" if target else ""
-        what = "stands" if only_open else f"was told since {since}"
-        click.echo(f"No change{of} {what}.")
-        return
+def _say_none(target: str | None, since: str, only_open: bool) -> None:
+    of = f" of {target}" if target else ""
+    what = "stands" if only_open else f"was told since {since}"
+    click.echo(f"No change{of} {what}.")
+
+
+def _print(found: Sequence[Story], details: bool) -> None:
     for story in found:
         click.echo(f"{story.id[:_SHOWN_DIGITS]}  {sentence(story)}")
+        for line in _details(story) if details else ():
+            click.echo(f"{' ' * _SHOWN_DIGITS}    {line}")
+
+
+def _details(story: Story) -> Iterator[str]:
+    """A line a change: where, how far, how sure, since when, told when, and how it ended."""
+    ends = {end.change_id: end for end in story.ends}
+    for change in story.changes:
+        name = change.counter or change.place.signal
+        of = f"{change.place.case}: " if change.place.case else ""
+        end = ends.get(change.id)
+        ended = f", {end.ending} {minute(end.at)}" if end else ""
+        fast = ", fast lane" if change.fast else ""
+        yield (
+            f"{change.kind}: {of}{name} {percent(change.effect_ratio)}, {change.statistic:.1f} σ"
+            f"{fast}, after {minute(change.since_low)} and by {minute(change.since_high)}, told"
+            f" {minute(change.told_at)}{ended}"
+        )
+    for difference in story.differences:
+        yield f"changed before: {told_difference(difference)}"
 
 
 def _as_json(story: Story) -> dict[str, Any]:

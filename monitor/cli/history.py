@@ -25,8 +25,10 @@ from monitor.cli.environments import (
     resolve,
 )
 from monitor.cli.history_table import print_target
+from monitor.cli.outlook import outlook_as_json, print_outlook, read_states
 from monitor.config.settings import Duration, Settings
-from monitor.daemon.assembly import PRIVATE, store_location
+from monitor.daemon.assembly import PRIVATE, detection_rules, store_location
+from monitor.detect.target import TargetState
 from monitor.errors import ConfigurationError
 from monitor.store.database import Database
 from monitor.store.history import (
@@ -157,15 +159,21 @@ async def _show_history(
     form: str,
 ) -> None:
     found: list[TargetHistory] = []
+    states: dict[str, TargetState] = {}
     async with _opened(settings) as database:
         await _check_target(database, settings, target)
         if database:
             await _check_strategy(database, target, strategy)
             found = await read_history(database, since, target, strategy)
+            states = await read_states(database)
+    rules = detection_rules(settings)
     last = [each.last_run.started_at for each in found if each.last_run]
     until = max([now, *last])  # a target's time never goes back, even if the clock does
     if form == "json":
-        click.echo(json.dumps(history_as_json(found, since, until), ensure_ascii=False))
+        whole = history_as_json(found, since, until)
+        for each, of in zip(whole["series"], _all_series(found), strict=True):
+            each["signals"] = outlook_as_json(of.key, states.get(of.target), rules)
+        click.echo(json.dumps(whole, ensure_ascii=False))
     elif form == "csv":
         _write_csv(found)
     elif not found:
@@ -174,6 +182,12 @@ async def _show_history(
         to = _console()
         for each in found:
             print_target(each, until, to, explained=each is found[0])
+            if each.name in states:
+                print_outlook(each, states[each.name], rules, to)
+
+
+def _all_series(targets: Sequence[TargetHistory]) -> list[SeriesHistory]:
+    return [series for target in targets for series in target.series]
 
 
 async def _show_environments(
@@ -233,7 +247,7 @@ def history_as_json(
     return {
         "since": since.isoformat(),
         "until": until.isoformat(),
-        "series": [_series_as_json(series) for target in targets for series in target.series],
+        "series": [_series_as_json(series) for series in _all_series(targets)],
         "targets": [_target_as_json(target) for target in targets],
     }
 

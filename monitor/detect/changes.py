@@ -19,7 +19,14 @@ from monitor.detect.attribution import (
 )
 from monitor.detect.parameters import Parameters
 from monitor.detect.series import Event, Opened, SeriesState
-from monitor.detect.signals import DECIDING, PROBE_SCOPES, TOGETHER, rules_for
+from monitor.detect.signals import (
+    DECIDING,
+    MATTERING,
+    PROBE_SCOPES,
+    TOGETHER,
+    TWO_LEVELLED,
+    rules_for,
+)
 from monitor.detect.target import TargetState, time_of
 from monitor.environment import Difference
 from monitor.judgement import (
@@ -136,6 +143,8 @@ class Report:
         if found.kind != "regression":
             return found.kind
         if place.case is None and place.signal in PROBE_SCOPES:
+            if place.signal in MATTERING and not self._felt(found):
+                return "drift"
             return "server" if PROBE_SCOPES[place.signal] == "server" else "host"
         if place.case is not None and not self._alarms(place, found, probes):
             return "drift"
@@ -150,8 +159,11 @@ class Report:
         A clock's must matter for the wall time; throughput needs the support of the clocks, and
         the rest, which is what the others leave, that of the network's probe.
         """
-        if place.case is None or place.signal == "spread":
+        if place.case is None:
             return True
+        if place.signal == "spread":
+            # The modes of a pipelined strategy can meet in one run, and nothing stalls.
+            return place.case.strategy not in TWO_LEVELLED
         if place.signal == "rest":
             return "round_trip" in probes
         wall = self._moved(Place(place.case, "throughput"), found)
@@ -162,6 +174,11 @@ class Report:
             return False
         supported = support(self._clocks(place.case, found), wall) >= _SUPPORT
         return supported or "round_trip" in probes
+
+    def _felt(self, found: Opened) -> bool:
+        """Whether the wall time of any case rose by the floor with a probe."""
+        places = [p for p in self.state.series if p.case and p.signal == "throughput"]
+        return any(self._distance(place, found) >= self.rules.log_floor for place in places)
 
     # --- where -----------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from monitor.detect.calibrate import BLOCK, false_alarms_per_month
+from monitor.detect.calibrate import BLOCK, false_alarms_per_month, smallest_change
 from monitor.detect.detector import baseline_points
 from monitor.detect.parameters import Parameters
 from monitor.detect.series import SeriesState
@@ -31,6 +31,15 @@ def with_outlook(state: TargetState, rules: Parameters) -> TargetState:
 def expected_false_alarms(state: TargetState) -> float | None:
     """Of all of a target's series together, as last estimated; None before that."""
     return sum(state.false_alarms.values()) if state.false_alarms else None
+
+
+def detectable(state: TargetState, rules: Parameters) -> dict[Place, float]:
+    """Of each series that has learned, the smallest rise of cost that 12 runs would tell."""
+    return {
+        place: smallest_change(series.baseline, rules_for(place, rules))
+        for place, series in state.series.items()
+        if series.baseline is not None
+    }
 
 
 def alarms_alone(place: Place) -> bool:

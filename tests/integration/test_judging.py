@@ -307,6 +307,13 @@ def test_changes_tells_a_story_in_a_line(data_dir: Path) -> None:
     change_id, _, text = line.partition("  ")
     assert text == LINE
     assert (done.returncode, done.stderr) == (0, "")
+    told = call(data_dir, "changes", "--since", "2026-11-22", "--details").stdout.splitlines()
+    assert told[0] == line
+    copy = next(each for each in told if "asyncpg_copy on orders, batch 20,000: server" in each)
+    assert copy.strip().startswith("regression: asyncpg_copy on orders, batch 20,000: server +33 %")
+    assert copy.endswith("after 2026-11-22 19:00 and by 2026-11-22 19:10, told 2026-11-22 19:20")
+    assert "σ, fast lane," in copy
+    assert told[-1].strip() == ("changed before: index added on ingest_canary.orders(customer_id)")
     assert call(data_dir, "changes", "--since", "2026-11-22", "--check").returncode == 1
     (story,) = json.loads(call(data_dir, "changes", "--since", "2026-11-22", "--json").stdout)
     assert story["id"].startswith(change_id)

@@ -35,6 +35,14 @@ CHANGES = {
         (f"CREATE INDEX recorded_idx ON {TABLE} (customer_id)",),
         ("DROP INDEX ingest_canary.recorded_idx",),
     ),
+    "constraint": (
+        (f"ALTER TABLE {TABLE} ADD CONSTRAINT recorded_check CHECK (status ~ '^[a-z]+$')",),
+        (f"ALTER TABLE {TABLE} DROP CONSTRAINT recorded_check",),
+    ),
+    "fillfactor": (
+        (f"ALTER TABLE {TABLE} SET (fillfactor = 30)",),
+        (f"ALTER TABLE {TABLE} RESET (fillfactor)",),
+    ),
     "trigger": (
         (
             "CREATE FUNCTION public.recorded_trigger() RETURNS trigger LANGUAGE plpgsql"

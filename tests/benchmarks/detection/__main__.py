@@ -1,144 +1,102 @@
-"""``python -m tests.benchmarks.detection``: our detector beside others, in one table.
+"""``python -m tests.benchmarks.detection``: what the detector promises, and others beside it.
 
-Otava and ruptures take part where they are installed; they are no dependency of ours. The detector
-itself needs only the standard library, so this runs in an environment that holds just those two.
+Parts: ``figures`` (our promises on recorded noise), ``whole`` (whole runs as the daemon judges
+them), ``comparison`` (Apache Otava, ruptures, a t-test and a moving window on the same series).
+``make bench`` runs the last in an environment of its own: Otava pins what we do not want.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from random import Random
-from statistics import median
-from time import perf_counter
+
+from rich.console import Console
+from rich.table import Table
 
 from monitor.detect.parameters import Parameters
-from tests.benchmarks.detection.data import recorded, rocksdb, tigerbeetle
-from tests.benchmarks.detection.detectors import Detector, hindsight, ours, streaming
-from tests.benchmarks.detection.simulated import MODELS, Model, bootstrapped, slowed
+from tests.benchmarks.detection import comparison, figures
+from tests.benchmarks.detection.data import rocksdb, tigerbeetle
+from tests.benchmarks.detection.detectors import ours
+from tests.benchmarks.detection.simulated import slowed
 
-DROPS = (0.20, 0.10, 0.05, 0.03)
-
-#: Runs before an injected change and after it, and of a series without.
-BEFORE, AFTER, QUIET = 300, 60, 1000
-
+RECORDINGS = Path(__file__).parent / "recordings"
+QUIET, CHANGED = RECORDINGS / "quiet.jsonl.gz", RECORDINGS / "changed.jsonl.gz"
 DATA = "INGEST_CANARY_CHANGEPOINTS"
 
 
 def main() -> None:
-    """Print all tables."""
+    """Print the parts that are asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.detection")
-    parser.add_argument("--data", default=os.environ.get(DATA), help=f"directory; or ${DATA}")
-    parser.add_argument("--recording", help="gzip file that record.py wrote")
+    parser.add_argument("--part", choices=("figures", "comparison"), action="append")
+    parser.add_argument("--recording", type=Path, default=QUIET, help="of a canary left alone")
     parser.add_argument("--series", type=int, default=20, help="of each kind (default 20)")
+    parser.add_argument("--data", default=os.environ.get(DATA), help=f"directory; or ${DATA}")
+    parser.add_argument("--svg", type=Path, help="draw the comparison's table there")
     options = parser.parse_args()
-    models = dict(MODELS)
-    if options.recording:
-        found = recorded(Path(options.recording))
-        models |= {name: bootstrapped(values) for name, values in found.items()}
-    else:
-        print("recorded runs: left out, no --recording\n")
-    _header()
-    for name, model in models.items():
-        _compare(name, model, options.series)
-    if options.data:
-        _public(Path(options.data))
-    else:
+    parts = options.part or ("figures", "comparison")
+    if "figures" in parts:
+        figures.show(options.recording, options.series)
+        _public(Path(options.data) if options.data else None)
+    if "comparison" in parts:
+        _compare(options.recording, options.series, options.svg)
+
+
+def _compare(recording: Path, series: int, svg: Path | None) -> None:
+    console = Console(width=118, record=True)
+    console.print(
+        "False alarms in 1,000 runs without a change; share found of a drop that was put in,\n"
+        "and after how many runs it was told: median / nine tenths of all. Not found counts.\n"
+    )
+    for group, results in comparison.compare(comparison.noises(recording), series):
+        console.print(_table(group, results))
+    if svg:
+        console.save_svg(str(svg), title="python -m tests.benchmarks.detection")
+
+
+def _table(group: str, results: Sequence[comparison.Result]) -> Table:
+    table = Table(title=group, title_justify="left", title_style="bold")
+    table.add_column("detector", width=24)
+    table.add_column("false/1000", justify="right", width=10)
+    for drop in comparison.DROPS:
+        table.add_column(f"-{drop:.0%}", justify="right", width=12)
+    table.add_column("µs/run", justify="right", width=8)
+    for result in results:
+        oracle = "hindsight" in result.detector
+        table.add_row(
+            result.detector,
+            f"{result.per_thousand:.2f}",
+            *(comparison.told(result.delays[drop], oracle) for drop in comparison.DROPS),
+            "–" if oracle else f"{1e6 * result.seconds / result.runs:,.0f}",
+            style="bold" if result.detector.startswith("ours") else None,
+        )
+    return table
+
+
+def _public(directory: Path | None) -> None:
+    """Series of other projects: false drops, the same with a drop put in, and what is known."""
+    series = rocksdb(directory) if directory else {}
+    if directory is None or not series:
         print(f"\npublic data: left out, neither --data nor ${DATA} names its directory")
-
-
-def _header() -> None:
-    drops = "".join(f"{f'-{drop:.0%}':>16}" for drop in DROPS)
-    print(f"{'noise':<25}{'detector':<22}{'false/1000':>11}{drops}{'µs/update':>11}")
-    print(f"{'':<25}{'':<22}{'':>11}" + f"{'found med/90%':>16}" * len(DROPS))
-
-
-def _compare(name: str, model: Model, series: int) -> None:
-    for label, detector in streaming().items():
-        # A series costs Otava seconds; a quarter of them must do.
-        count = max(1, series // 4) if label.startswith("Otava") else series
-        false, seconds = _false(name, model, detector, count)
-        cells = "".join(f"{_delays(name, model, detector, drop, count):>16}" for drop in DROPS)
-        print(f"{name:<25}{label:<22}{false:>11.2f}{cells}{seconds * 1e6:>11.0f}", flush=True)
-    oracle = hindsight()
-    if oracle is None:
-        print(f"{name:<25}{'KernelCPD, hindsight':<22}{'not installed':>11}")
-        return
-    false, _ = _false(name, model, oracle, series)
-    cells = "".join(f"{_places(name, model, oracle, drop, series):>16}" for drop in DROPS)
-    print(f"{name:<25}{'KernelCPD, hindsight':<22}{false:>11.2f}{cells}{'–':>11}", flush=True)
-
-
-def _false(name: str, model: Model, detector: Detector, count: int) -> tuple[float, float]:
-    """Alarms per 1,000 runs without a change, and seconds per run."""
-    alarms, started = 0, perf_counter()
-    for seed in range(count):
-        alarms += len(detector(model(Random(f"quiet {name} {seed}"), QUIET)))
-    return 1000 * alarms / (count * QUIET), (perf_counter() - started) / (count * QUIET)
-
-
-def _delays(name: str, model: Model, detector: Detector, drop: float, count: int) -> str:
-    """Share found, and after how many runs at the new level: median and nine tenths of all."""
-    delays = []
-    for seed in range(count):
-        values = model(Random(f"drop {name} {seed}"), BEFORE + AFTER)
-        told = [run for run in detector(slowed(values, BEFORE, drop)) if run >= BEFORE]
-        delays.append(told[0] - BEFORE + 1 if told else None)
-    return _summary(delays)
-
-
-def _places(name: str, model: Model, oracle: Detector, drop: float, count: int) -> str:
-    """Share of changes whose place is found to within three runs."""
-    near = 0
-    for seed in range(count):
-        values = model(Random(f"drop {name} {seed}"), BEFORE + AFTER)
-        near += any(abs(at - BEFORE) <= 3 for at in oracle(slowed(values, BEFORE, drop)))
-    return f"{near / count:.0%}"
-
-
-def _summary(delays: Sequence[int | None]) -> str:
-    ordered = sorted(AFTER + 1 if each is None else each for each in delays)
-    found = sum(each is not None for each in delays) / len(delays)
-    middle, late = median(ordered), ordered[int(0.9 * (len(ordered) - 1))]
-    texts = ["–" if each > AFTER else f"{each:g}" for each in (middle, late)]
-    return f"{found:.0%} {texts[0]}/{texts[1]}"
-
-
-def _public(directory: Path) -> None:
-    """False drops on data with real noise, the same with a drop put in, and what else is known."""
-    series = rocksdb(directory)
-    if not series:
-        print(f"\npublic data: left out, not in {directory}")
         return
     runs = sum(len(values) for values in series.values())
-    print(f"\nRocksDB, {len(series)} tests, {runs} runs: drops told where none is known, and drops")
-    print("put in at run 70 that were told within 29")
-    for label, detector in _all().items():
+    print(f"\nRocksDB, {len(series)} tests, {runs} runs: drops told where none is known, and drops"
+          " put in at run 70 that were told within 29 (found, median runs)")  # fmt: skip
+    for label, detector in comparison.every(pairs=False).items():
         false = sum(len(detector(values)) for values in series.values())
-        cells = "".join(f"{_put_in(series, detector, drop):>16}" for drop in DROPS)
-        print(f"{'':<25}{label:<22}{false:>11}{cells}", flush=True)
+        cells = []
+        for drop in comparison.DROPS:
+            told = [[n - 69 for n in detector(slowed(values, 70, drop)) if n >= 67]
+                    for values in series.values()]  # fmt: skip
+            cells.append(comparison.told([each[0] if each else None for each in told]))
+        print(f"  {label:<24}{false:>4} false   {'   '.join(cells)}")
     values = tigerbeetle(directory)
-    print(f"\nTigerBeetle, throughput, {len(values)} runs, both directions, floor 1.5 %")
     rules = Parameters(floor=0.015)
+    print(f"TigerBeetle, throughput, {len(values)} runs, floor 1.5 %; known near 15 61 71 95 129"
+          " 192, noise at 10")  # fmt: skip
     for direction, those in (("drops", values), ("rises", [-value for value in values])):
         print(f"  {direction} told in runs {ours(those, rules)}")
-
-
-def _all() -> Mapping[str, Detector]:
-    oracle = hindsight()
-    extra = {"KernelCPD, hindsight": oracle} if oracle else {}
-    return {**streaming(), **extra}
-
-
-def _put_in(series: Mapping[str, Sequence[float]], detector: Detector, drop: float) -> str:
-    delays: list[int | None] = []
-    for values in series.values():
-        told = [run for run in detector(slowed(values, 70, drop)) if run >= 67]
-        delays.append(told[0] - 69 if told else None)
-    found = [each for each in delays if each is not None]
-    return f"{len(found)}/{len(delays)} {f'{median(found):g}' if found else '–'}"
 
 
 if __name__ == "__main__":

@@ -95,11 +95,14 @@ def in_hindsight(values: Sequence[float], library: Any, floor: float = 0.015) ->
     return [parts[n][0] for n in range(1, len(parts)) if levels[n] - levels[n - 1] >= log1p(floor)]
 
 
-def streaming() -> dict[str, Detector]:
-    """Every detector that sees a series run by run, Otava where it is installed."""
+def streaming(pairs: bool = False) -> dict[str, Detector]:
+    """Every detector that sees a series run by run, Otava where it is installed.
+
+    ``pairs`` as ours judges strategies that switch between two levels.
+    """
     found: dict[str, Detector] = {
-        "ours, floor 5 %": partial(ours, rules=Parameters()),
-        "ours, floor 1.5 %": partial(ours, rules=Parameters(floor=0.015)),
+        "ours, floor 5 %": partial(ours, rules=Parameters(pairs=pairs)),
+        "ours, floor 1.5 %": partial(ours, rules=Parameters(floor=0.015, pairs=pairs)),
         "t-test 24/12, t > 7": t_test,
         "moving window, 5 %": moving_window,
     }

@@ -6,27 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import pairwise
-from math import exp, expm1
+from math import expm1
 from statistics import median
 
 from monitor.detect.attribution import (
-    Moved,
     cause_of,
     component,
     differences_between,
-    support,
     where,
 )
 from monitor.detect.parameters import Parameters
+from monitor.detect.relevance import Relevance, recent
 from monitor.detect.series import Event, Opened, SeriesState
-from monitor.detect.signals import (
-    DECIDING,
-    MATTERING,
-    PROBE_SCOPES,
-    TOGETHER,
-    TWO_LEVELLED,
-    rules_for,
-)
+from monitor.detect.signals import PROBE_SCOPES, TOGETHER, rules_for
 from monitor.detect.target import TargetState, time_of
 from monitor.environment import Difference
 from monitor.judgement import (
@@ -41,15 +33,7 @@ from monitor.judgement import (
 )
 from monitor.model import CaseKey
 
-#: Share of the change of wall time that client, server and commit must account for, so that a
-#: change of throughput alarms: real changes have 0.8 and more, a busy machine less than 0.3.
-_SUPPORT = 0.5
-
-#: Share of the wall time that a clock's change must make, so that it alarms.
-_MATERIAL = 0.01
-
-#: Of an effect, that a probe must share to have moved with it; and of its own scale.
-_PROBE_SHARE = 0.4
+#: Of its own scale, that a series must stand off its baseline to have moved with others.
 _SCALES = 2.0
 
 #: Signals and probes that are a clock themselves.
@@ -64,6 +48,9 @@ _COMPONENTS: Mapping[str, Component] = {
     "client_cpu": "client",
     "round_trip": "rest",
 }
+
+#: Runs that the estimated starts of changes with one story lie apart at most.
+_APART_RUNS = 6
 
 #: Runs by which the estimated start of a clock's change may be off.
 _SLACK_RUNS = 2
@@ -80,11 +67,15 @@ class Report:
     state: TargetState
     rules: Parameters
 
+    @property
+    def _relevance(self) -> Relevance:
+        return Relevance(self.state, self.rules)
+
     def opened(self, place: Place, event: Event, counter: str | None = None) -> Change:
         """The change that an event opens."""
         found = self._dated(place, event.change, counter)
         moved, of = self._strategies(place, found, counter)
-        probes = self._moved_probes(found)
+        probes = self._relevance.moved_probes(found)
         rate = self._recent(Place(place.case, "throughput"), found) if place.case else None
         told = self._same_story(found)
         cause, differences = self._cause(place, found, counter, told)
@@ -142,43 +133,14 @@ class Report:
     def _kind(self, place: Place, found: Opened, probes: Sequence[str]) -> ChangeKind:
         if found.kind != "regression":
             return found.kind
-        if place.case is None and place.signal in PROBE_SCOPES:
-            if place.signal in MATTERING and not self._felt(found):
-                return "drift"
-            return "server" if PROBE_SCOPES[place.signal] == "server" else "host"
-        if place.case is not None and not self._alarms(place, found, probes):
+        if not self._relevance.alarms(place, found, probes):
             return "drift"
+        if place.case is None and place.signal in PROBE_SCOPES:
+            return "server" if PROBE_SCOPES[place.signal] == "server" else "host"
         if "client_cpu" in probes or "round_trip" in probes:
             return "host"
         all_of_server = place.signal == f"{TOGETHER}server"
         return "server" if all_of_server or "server_insert" in probes else "regression"
-
-    def _alarms(self, place: Place, found: Opened, probes: Sequence[str]) -> bool:
-        """Whether a rise of a case's signal is a reason to call somebody.
-
-        A clock's must matter for the wall time; throughput needs the support of the clocks, and
-        the rest, which is what the others leave, that of the network's probe.
-        """
-        if place.case is None:
-            return True
-        if place.signal == "spread":
-            # The modes of a pipelined strategy can meet in one run, and nothing stalls.
-            return place.case.strategy not in TWO_LEVELLED
-        if place.signal == "rest":
-            return "round_trip" in probes
-        wall = self._moved(Place(place.case, "throughput"), found)
-        if place.signal in DECIDING:
-            seconds = Moved(exp(found.before), found.effect).seconds
-            return wall is None or seconds >= _MATERIAL * wall.before
-        if wall is None:
-            return False
-        supported = support(self._clocks(place.case, found), wall) >= _SUPPORT
-        return supported or "round_trip" in probes
-
-    def _felt(self, found: Opened) -> bool:
-        """Whether the wall time of any case rose by the floor with a probe."""
-        places = [p for p in self.state.series if p.case and p.signal == "throughput"]
-        return any(self._distance(place, found) >= self.rules.log_floor for place in places)
 
     # --- where -----------------------------------------------------------------------------------
 
@@ -195,25 +157,15 @@ class Report:
             return None
         return recent(state, found.age)
 
-    def _moved(self, place: Place, found: Opened) -> Moved | None:
-        state, effect = self.state.series.get(place), self._recent(place, found)
-        if state is None or state.baseline is None or effect is None:
-            return None
-        return Moved(exp(state.baseline.level), effect)
-
-    def _clocks(self, case: CaseKey, found: Opened) -> list[Moved]:
-        moved = [self._moved(Place(case, signal), found) for signal in DECIDING]
-        return [each for each in moved if each is not None]
-
     def _component(self, place: Place, found: Opened) -> Component:
         own = _COMPONENTS.get(place.signal)
         if own is not None or place.case is None:
             return own or "several"
-        wall = self._moved(Place(place.case, "throughput"), found)
+        wall = self._relevance.moved(Place(place.case, "throughput"), found)
         names: tuple[Component, ...] = ("server", "client", "commit")
         clocks: dict[Component, float] = {}
         for name in names:
-            moved = self._moved(Place(place.case, name), found)
+            moved = self._relevance.moved(Place(place.case, name), found)
             if moved is not None:
                 clocks[name] = moved.seconds
         if wall is not None:
@@ -242,18 +194,6 @@ class Report:
         distance = recent(state, min(found.age, _NOW_RUNS))
         least = max(rules_for(place, self.rules).log_floor, _SCALES * state.baseline.scale)
         return distance if abs(distance) >= least or place_is_open(self.state, place) else 0.0
-
-    def _moved_probes(self, found: Opened) -> tuple[str, ...]:
-        moved = []
-        for name in PROBE_SCOPES:
-            state = self.state.series.get(Place(None, name))
-            if state is None or state.baseline is None:
-                continue
-            distance = recent(state, found.age)
-            least = max(_PROBE_SHARE * abs(found.effect), _SCALES * state.baseline.scale)
-            if distance * found.effect > 0 and abs(distance) >= least:
-                moved.append(name)
-        return tuple(moved)
 
     # --- why -------------------------------------------------------------------------------------
 
@@ -298,11 +238,12 @@ class Report:
     def _same_story(self, found: Opened) -> tuple[Change, ...]:
         """Open changes of the group that this one belongs to: those that began at the same time in
         the same direction as it, first told first; none if it begins a group."""
-        near = 2 * typical_step(self.state.numbers)
+        step = typical_step(self.state.numbers)
         for change in self.state.changes:
             together = (
-                change.since_low.timestamp() - near <= found.high
-                and change.since_high.timestamp() + near >= found.low
+                abs(change.since.timestamp() - found.start) <= _APART_RUNS * step
+                and change.since_low.timestamp() - 2 * step <= found.high
+                and change.since_high.timestamp() + 2 * step >= found.low
             )
             if together and change.effect_ratio * found.effect > 0:
                 return tuple(each for each in self.state.changes if each.group == change.group)
@@ -334,14 +275,6 @@ def change_id(target: str, place: Place, counter: str | None, found: Opened) -> 
     """Twelve hex digits, the same whenever the same runs are judged."""
     text = "\n".join((target, repr(place), str(counter), str(found.alarm), str(found.kind)))
     return sha256(text.encode()).hexdigest()[:12]
-
-
-def recent(state: SeriesState, runs: int) -> float:
-    """How far the newest runs of a series lie above its baseline, logarithmic."""
-    if state.baseline is None:
-        return 0.0
-    points = (state.history + state.segment)[-max(1, runs) :]
-    return median(points.corrected(state.beta)) - state.baseline.level
 
 
 def place_is_open(state: TargetState, place: Place) -> bool:

@@ -14,7 +14,7 @@ from typing import Literal
 
 from monitor.detect.parameters import Parameters
 from monitor.judgement import Place, Signal
-from monitor.model import CaseResult, Run, Sample
+from monitor.model import CaseKey, CaseResult, Run, Sample
 
 Scope = Literal["server", "host", "network"]
 
@@ -29,26 +29,28 @@ PROBE_SCOPES: Mapping[str, Scope] = {
     "commit": "server",
 }
 
-#: Probes of things that inserts may hardly wait for: their change matters where inserts feel it.
-#: Loopback answers four times as fast while the other core is awake, and no insert cares.
-MATTERING = ("round_trip", "commit")
-
 #: Probes whose deviation says that the machine was busy with something else.
 GATING = ("server_insert", "client_cpu")
 
-#: The probe that explains noise on the server clock and in the wall time.
-CORRECTING = "server_insert"
-_CORRECTED: tuple[Signal, ...] = ("server", "throughput")
+#: The probes that explain noise: of the server's work on the server clock and in the wall time, of
+#: the processor on the client clock.
+_CORRECTING: Mapping[str, str] = {
+    "server": "server_insert",
+    "throughput": "server_insert",
+    "client": "client_cpu",
+}
 
-#: asyncpg pipelines their rows, so they switch between two levels with the host's second core.
-TWO_LEVELLED = frozenset({"core_executemany", "orm_bulk"})
+#: asyncpg sends their rows one by one without waiting for answers.
+_PIPELINED = frozenset({"core_executemany", "orm_bulk"})
 
 #: Signals of all cases together, as targets know them.
 TOGETHER = "all:"
 
-#: Floors of what repeats worse than a clock: the distance of median and fast end; probes of CPU;
+#: Floors of what repeats worse than a clock: the distance of median and fast end; the clocks of
+#: cases of two levels, which even the minimum of two runs does not quite tell apart; probes of CPU;
 #: probes of network and disk.
 _SPREAD_FLOOR = 0.15
+_TWO_LEVELS_FLOOR = 0.10
 _PROBE_FLOORS = {"server_insert": 0.10, "client_cpu": 0.10, "round_trip": 0.25, "commit": 0.25}
 
 
@@ -56,16 +58,22 @@ _PROBE_FLOORS = {"server_insert": 0.10, "client_cpu": 0.10, "round_trip": 0.25, 
 def rules_for(place: Place, rules: Parameters) -> Parameters:
     """The parameters of one series."""
     if place.case is None and place.signal in _PROBE_FLOORS:
-        return replace(rules, floor=max(rules.floor, _PROBE_FLOORS[place.signal]))
+        floor = max(rules.floor, _PROBE_FLOORS[place.signal])
+        return replace(rules, floor=floor, fast_floor=inf)
     signal = place.signal.removeprefix(TOGETHER)
     if signal not in DECIDING:
         rules = replace(rules, fast_floor=inf)
     if signal == "spread":
         return replace(rules, floor=max(rules.floor, _SPREAD_FLOOR), pairs=True)
-    two = place.case is not None and place.case.strategy in TWO_LEVELLED
-    return (
-        replace(rules, pairs=True) if two and signal in ("throughput", "server", "rest") else rules
-    )
+    if place.case and two_levelled(place.case) and signal in ("throughput", "server", "rest"):
+        return replace(rules, floor=max(rules.floor, _TWO_LEVELS_FLOOR), pairs=True)
+    return rules
+
+
+def two_levelled(case: CaseKey) -> bool:
+    """Whether a case switches between two levels with the host's second core: asyncpg pipelines
+    its rows, or it commits every batch, and so waits for the server again and again."""
+    return case.strategy in _PIPELINED or "transaction=batch" in case.variant.split(",")
 
 
 def judgeable(result: CaseResult) -> bool:
@@ -119,4 +127,4 @@ def probe_values(run: Run) -> dict[str, float]:
 
 def probe_of(signal: str, probes: Mapping[str, float]) -> float | None:
     """The probe that may explain a case's signal."""
-    return probes.get(CORRECTING) if signal in _CORRECTED else None
+    return probes.get(_CORRECTING.get(signal, ""))

@@ -170,9 +170,9 @@ def _rank(signal: str) -> int:
 
 def _who(story: Story) -> str:
     head = max(story.headline, key=attrgetter("strategies"))
-    kinds = {change.kind for change in story.changes if change.alarming}
-    if "host" in kinds:
-        return head.where if head.where in ("host", "network") else "host"
+    of_host = [change for change in story.headline if change.kind == "host"]
+    if 2 * len(of_host) > len(story.headline):
+        return of_host[0].where if of_host[0].where in ("host", "network") else "host"
     cases = {change.place.case for change in story.changes if change.place.case}
     strategies = {case.strategy for case in cases}
     moved = max(len(strategies), *(change.strategies for change in story.changes))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from math import exp
@@ -12,12 +12,14 @@ from monitor.detect import detector
 from monitor.detect.attribution import Transition
 from monitor.detect.calibrate import smallest_change
 from monitor.detect.changes import Report, closing, rounded_ratio
+from monitor.detect.cores import levels
 from monitor.detect.membership import admitted
 from monitor.detect.parameters import Parameters
 from monitor.detect.series import Event, Observation, SeriesState, SeriesVerdict
 from monitor.detect.signals import (
     DECIDING,
     GATING,
+    LEVELLED,
     TOGETHER,
     judgeable,
     probe_of,
@@ -67,18 +69,21 @@ def judge(state: TargetState, run: Run, rules: Parameters) -> tuple[TargetState,
         return state, _silent(state, rules)
     # In one order, so that a run read back from the store says the same as it did.
     run = replace(run, cases=tuple(sorted(run.cases, key=lambda result: result.case.key)))
-    state, retired = admitted(_begun(state, run), run.cases, rules)
-    number = state.numbers[-1]
     probes = probe_values(run)
+    measured = [result.case.key for result in run.cases if result.samples]
+    at = levels(state.cores, measured, probes.get("round_trip"), rules)
+    state, retired = admitted(_begun(state, run), run.cases, at.settled, rules)
+    state = replace(state, cores=at.cores)
+    number = state.numbers[-1]
     gated = _gated(state, probes, rules)
     state = replace(state, gated=state.gated + 1 if gated else 0)
     judged = not gated or state.gated > _MOST_GATED
-    found = dict(_observations(state, run, probes, judged))
+    found = dict(_observations(state, run, probes, judged, at.away))
     state = _with_firsts(state, found)
     found.update(_together(state, found, number, run.trigger == "scheduled"))
     state, heard = _updated(state, run, found, number, judged, rules)
     state, changes, closings = _told(state, run.target, heard, rules)
-    verdicts = in_order(_verdicts(state, run, heard, judged, rules))
+    verdicts = in_order(_verdicts(state, run, heard, judged, at.away, rules))
     judgement = Judgement(
         number=state.judged,
         detector=rules.detector,
@@ -152,9 +157,14 @@ def _gated(state: TargetState, probes: Mapping[str, float], rules: Parameters) -
 
 
 def _observations(
-    state: TargetState, run: Run, probes: Mapping[str, float], judged: bool
+    state: TargetState,
+    run: Run,
+    probes: Mapping[str, float],
+    judged: bool,
+    away: Collection[CaseKey],
 ) -> Iterator[tuple[Place, Observation]]:
-    """Every series' observation; of a contended run only the probes'."""
+    """Every series' observation; of a contended run only the probes', of a case that is away from
+    its level only what does not depend on it."""
     number, scheduled = state.numbers[-1], run.trigger == "scheduled"
     for name, value in probes.items():
         yield Place(None, name), Observation(number, value, None, scheduled)
@@ -162,6 +172,8 @@ def _observations(
         key = result.case.key
         if judgeable(result):
             for signal, value in values(result, state.walls.get(key)):
+                if key in away and signal in LEVELLED:
+                    continue
                 probe = probe_of(signal, probes)
                 yield Place(key, signal), Observation(number, value, probe, scheduled)
 
@@ -267,11 +279,18 @@ def _events(heard: _Heard) -> Iterator[tuple[Place, str | None, Event]]:
 
 
 def _verdicts(
-    state: TargetState, run: Run, heard: _Heard, judged: bool, rules: Parameters
+    state: TargetState,
+    run: Run,
+    heard: _Heard,
+    judged: bool,
+    away: Collection[CaseKey],
+    rules: Parameters,
 ) -> Iterator[Verdict]:
     for place in state.series:
         said = heard.series.get(place)
-        yield _verdict(state, place, said, _unheard(place, run, judged), rules)
+        other = place.case in away and place.signal in LEVELLED
+        unheard: State = "contended" if other else _unheard(place, run, judged)
+        yield _verdict(state, place, said, unheard, rules)
     for key in state.work:
         place = Place(key, "work")
         verdict = heard.work[key][0] if key in heard.work else None

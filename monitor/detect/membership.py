@@ -15,17 +15,21 @@ _Value = TypeVar("_Value")
 
 
 def admitted(
-    state: TargetState, results: Collection[CaseResult], rules: Parameters
+    state: TargetState,
+    results: Collection[CaseResult],
+    moved: Collection[CaseKey],
+    rules: Parameters,
 ) -> tuple[TargetState, tuple[Closing, ...]]:
     """The state ready for the results of its newest run, and the ends of changes of what is gone.
 
     A case that gave no sample for ``rules.settle`` runs in a row is forgotten; one whose rounds
-    have another number of rows is another series and learns anew.
+    have another number of rows is another series and learns anew, as do those in ``moved``.
     """
     rows = {each.case.key: each.case.rows for each in results if each.samples}
     silent = {case: 0 if case in rows else runs + 1 for case, runs in state.silent.items()}
     gone = {case for case, runs in silent.items() if runs >= rules.settle}
     gone |= {case for case, count in rows.items() if state.rows.get(case, count) != count}
+    gone |= {case for case in moved if case in state.rows}
     closings: tuple[Closing, ...] = ()
     if gone:
         state, closings = _forgotten(state, gone)

@@ -8,7 +8,7 @@ from monitor.detect.calibrate import BLOCK, false_alarms_per_month, smallest_cha
 from monitor.detect.detector import baseline_points
 from monitor.detect.parameters import Parameters
 from monitor.detect.series import SeriesState
-from monitor.detect.signals import DECIDING, PROBE_SCOPES, rules_for
+from monitor.detect.signals import DECIDING, MATTERING, rules_for
 from monitor.detect.target import TargetState
 from monitor.judgement import Place
 
@@ -16,8 +16,8 @@ from monitor.judgement import Place
 def with_outlook(state: TargetState, rules: Parameters) -> TargetState:
     """The state with the false alarms that are expected a month of each series.
 
-    Of those that can alarm by themselves: throughput, rest and probes need the support of others.
-    Series that learn are left out. Some 60 ms of computing a series: once a day is enough.
+    Of those that can alarm by themselves: throughput, rest and some probes need the support of
+    others. Series that learn are left out. Some 60 ms of computing a series: once a day is enough.
     """
     found = {
         place: false_alarms
@@ -45,7 +45,7 @@ def detectable(state: TargetState, rules: Parameters) -> dict[Place, float]:
 def alarms_alone(place: Place) -> bool:
     """Whether a change of this series is told as an alarm without the support of others."""
     if place.case is None:
-        return place.signal not in PROBE_SCOPES
+        return place.signal not in MATTERING
     return place.signal in (*DECIDING, "spread")
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, log
+from math import exp
 from statistics import median
 
 from monitor.detect.attribution import Moved, support
+from monitor.detect.cores import NETWORK_SECONDS
 from monitor.detect.parameters import Parameters
 from monitor.detect.series import Opened, SeriesState
-from monitor.detect.signals import DECIDING, PROBE_SCOPES, two_levelled
+from monitor.detect.signals import DECIDING, MATTERING, PROBE_SCOPES, two_levelled
 from monitor.detect.target import TargetState
 from monitor.judgement import Place
 from monitor.model import CaseKey
@@ -25,14 +26,6 @@ _MATERIAL = 0.01
 #: Of an effect, that a probe must share to have moved with it; and of its own scale.
 _PROBE_SHARE = 0.4
 _SCALES = 2.0
-
-#: Seconds that a round trip must gain to be a matter of the network. Waking the other core costs
-#: up to 0.2 ms of one, or nothing while that is busy: loopback is then four times as fast.
-_NETWORK_SECONDS = 0.0003
-
-#: A round trip so many times as slow or fast as before, within those seconds, says that the host's
-#: other core fell asleep or woke up.
-_CORE_RATIO = 1.5
 
 #: Runs before a change that say where a series was, and after it, where it is.
 _BEFORE_RUNS, _NOW_RUNS = 12, 5
@@ -49,14 +42,12 @@ class Relevance:
         """Whether a rise of a series is worth a call; ``probes`` moved with it.
 
         A clock's must matter for the wall time; throughput needs the support of the clocks, the
-        rest, which is what the others leave, that of the network's probe, and a probe that of the
-        inserts. What the host's second core does to cases of two levels is none.
+        rest, which is what the others leave, that of the network's probe, and probes of network and
+        disk that of the inserts.
         """
         case = place.case
         if case is None:
-            return place.signal not in PROBE_SCOPES or self._felt(place, found)
-        if two_levelled(case) and self.second_core(found):
-            return False
+            return place.signal not in MATTERING or self._felt(place, found)
         if place.signal == "spread":
             # The modes of a pipelined strategy can meet in one run, and nothing stalls.
             return not two_levelled(case)
@@ -68,15 +59,6 @@ class Relevance:
         if wall is None:
             return False
         return support(self.clocks(case, found), wall) >= _SUPPORT or "round_trip" in probes
-
-    def second_core(self, found: Opened) -> bool:
-        """Whether the host's other core fell asleep or woke up when a change began."""
-        probe = self.state.series.get(Place(None, "round_trip"))
-        if probe is None or probe.baseline is None:
-            return False
-        gained = rise(probe, found.age)
-        seconds = exp(probe.baseline.level) * (exp(gained) - 1)
-        return abs(gained) >= log(_CORE_RATIO) and seconds < _NETWORK_SECONDS
 
     def moved(self, place: Place, found: Opened) -> Moved | None:
         """A clock around a change; None if it is not known."""
@@ -101,7 +83,7 @@ class Relevance:
         distance = recent(state, found.age)
         least = max(_PROBE_SHARE * abs(found.effect), _SCALES * state.baseline.scale)
         seconds = exp(state.baseline.level) * abs(exp(distance) - 1)
-        if name == "round_trip" and seconds < _NETWORK_SECONDS:
+        if name == "round_trip" and seconds < NETWORK_SECONDS:
             return False
         return distance * found.effect > 0 and abs(distance) >= least
 
@@ -114,7 +96,7 @@ class Relevance:
     def _felt(self, place: Place, found: Opened) -> bool:
         """Whether inserts wait for what a probe shows: the wall time of any case rose with it."""
         seconds = Moved(exp(found.before), found.effect).seconds
-        if place.signal == "round_trip" and seconds < _NETWORK_SECONDS:
+        if place.signal == "round_trip" and seconds < NETWORK_SECONDS:
             return False
         walls = [state for p, state in self.state.series.items()
                  if p.case and p.signal == "throughput" and state.baseline]  # fmt: skip

@@ -32,6 +32,9 @@ PROBE_SCOPES: Mapping[str, Scope] = {
 #: Probes whose deviation says that the machine was busy with something else.
 GATING = ("server_insert", "client_cpu")
 
+#: Probes of things that inserts may hardly wait for: their change matters where inserts feel it.
+MATTERING = ("round_trip", "commit")
+
 #: The probes that explain noise: of the server's work on the server clock and in the wall time, of
 #: the processor on the client clock.
 _CORRECTING: Mapping[str, str] = {
@@ -43,6 +46,9 @@ _CORRECTING: Mapping[str, str] = {
 #: asyncpg sends their rows one by one without waiting for answers.
 _PIPELINED = frozenset({"core_executemany", "orm_bulk"})
 
+#: Their signals that have two levels.
+LEVELLED: tuple[Signal, ...] = ("throughput", "server", "commit", "rest", "spread")
+
 #: Signals of all cases together, as targets know them.
 TOGETHER = "all:"
 
@@ -51,7 +57,7 @@ TOGETHER = "all:"
 #: probes of network and disk.
 _SPREAD_FLOOR = 0.15
 _TWO_LEVELS_FLOOR = 0.10
-_PROBE_FLOORS = {"server_insert": 0.10, "client_cpu": 0.10, "round_trip": 0.25, "commit": 0.25}
+_PROBE_FLOORS = {"server_insert": 0.15, "client_cpu": 0.15, "round_trip": 0.25, "commit": 0.25}
 
 
 @lru_cache(maxsize=1024)
@@ -59,7 +65,8 @@ def rules_for(place: Place, rules: Parameters) -> Parameters:
     """The parameters of one series."""
     if place.case is None and place.signal in _PROBE_FLOORS:
         floor = max(rules.floor, _PROBE_FLOORS[place.signal])
-        return replace(rules, floor=floor, fast_floor=inf)
+        threshold = rules.threshold + rules.young_margin
+        return replace(rules, floor=floor, threshold=threshold, fast_floor=inf)
     signal = place.signal.removeprefix(TOGETHER)
     if signal not in DECIDING:
         rules = replace(rules, fast_floor=inf)

@@ -9,6 +9,7 @@ from typing import Any
 
 from monitor.detect.attribution import Transition
 from monitor.detect.codec import decode, encode
+from monitor.detect.cores import Core
 from monitor.detect.series import SeriesState
 from monitor.detect.work import WorkState, decode_work, encode_work
 from monitor.environment import Difference, Environment
@@ -34,10 +35,11 @@ class TargetState:
     Runs are numbered by the second in which they started; ``numbers`` are those of the newest.
     ``walls`` holds what a row of a case took when its baseline was first known, in seconds, and
     ``firsts`` each signal's first value: what all cases' medians are relative to. ``rows`` are
-    those of each case's rounds, ``silent`` for how many runs it gave none. ``changes`` are open,
-    ``transitions`` what changed in the environment lately, ``gated`` how many runs in a row were
-    contended. ``judged`` counts runs; ``false_alarms`` are those expected a month of each series,
-    as they were last estimated.
+    those of each case's rounds, ``silent`` for how many runs it gave none. ``changes`` are
+    open, ``transitions`` what changed in the environment lately, ``gated`` how many runs in a
+    row were contended, ``cores`` at which level cases of two levels are. ``judged`` counts
+    runs; ``false_alarms`` are those expected a month of each series, as they were last
+    estimated.
     """
 
     judged: int = 0
@@ -48,6 +50,7 @@ class TargetState:
     firsts: Mapping[Place, float] = field(default_factory=dict)
     rows: Mapping[CaseKey, int] = field(default_factory=dict)
     silent: Mapping[CaseKey, int] = field(default_factory=dict)
+    cores: Mapping[CaseKey, Core] = field(default_factory=dict)
     false_alarms: Mapping[Place, float] = field(default_factory=dict)
     environment: Environment | None = None
     transitions: tuple[Transition, ...] = ()
@@ -71,6 +74,9 @@ def encode_target(state: TargetState) -> dict[str, Any]:
         "walls": [[_key(case), wall] for case, wall in state.walls.items()],
         "firsts": [[encode_place(place), first] for place, first in state.firsts.items()],
         "rows": [[_key(case), rows] for case, rows in state.rows.items()],
+        "cores": [
+            [_key(case), list(core.round_trips), core.away] for case, core in state.cores.items()
+        ],
         "silent": [[_key(case), runs] for case, runs in state.silent.items()],
         "false_alarms": [[encode_place(place), n] for place, n in state.false_alarms.items()],
         "environment": _encode_environment(state.environment),
@@ -97,6 +103,7 @@ def decode_target(plain: dict[str, Any]) -> TargetState:
         firsts={decode_place(place): first for place, first in plain["firsts"]},
         rows={CaseKey(*case): rows for case, rows in plain["rows"]},
         silent={CaseKey(*case): runs for case, runs in plain["silent"]},
+        cores={CaseKey(*case): Core(tuple(trips), away) for case, trips, away in plain["cores"]},
         false_alarms={decode_place(place): n for place, n in plain["false_alarms"]},
         environment=Environment(**environment) if environment else None,
         transitions=tuple(

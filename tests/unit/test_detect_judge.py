@@ -121,8 +121,11 @@ def test_one_strategy_is_told_from_all() -> None:
 
 
 def test_a_slower_host_is_called_by_its_name() -> None:
-    _, judgements = follow(8, host=1.3)
-    assert [judgement.contended for judgement in judgements[:3]] == [True, True, False]
+    """Its runs are contended until the probe has proved that the machine is what it is."""
+    _, judgements = follow(14, host=1.3)
+    contended = [judgement.contended for judgement in judgements]
+    assert contended == sorted(contended, reverse=True)
+    assert 3 <= sum(contended) <= 9
     assert told(judgements, place=Place(None, "client_cpu"))[0].kind == "host"
     ours = [change for change in told(judgements) if change.place.case is not None]
     assert {change.where for change in ours} == {"host"}
@@ -131,7 +134,7 @@ def test_a_slower_host_is_called_by_its_name() -> None:
 
 def test_a_setting_that_slows_the_server_is_found_behind_the_gate() -> None:
     slower = replace(environment(), server={"fsync": "on", "wal_compression": "pglz"})
-    _, judgements = follow(4, server=1.3, server_insert=1.3, env=slower)
+    _, judgements = follow(9, server=1.3, server_insert=1.3, env=slower)
     (probe,) = told(judgements, place=Place(None, "server_insert"))
     assert (probe.kind, probe.where, probe.cause) == ("server", "server", "setting:wal_compression")
     later = [change for change in told(judgements) if change.place.case is not None]
@@ -307,7 +310,12 @@ def test_pipelined_strategies_are_judged_by_two_runs() -> None:
 
 def test_few_false_alarms_are_expected_of_a_quiet_canary() -> None:
     state = with_outlook(learned(), RULES)
-    alone = {place for place in state.series if place.signal not in ("throughput", "rest")}
+    supported = {"throughput", "rest", "round_trip"}
+    alone = {
+        place
+        for place in state.series
+        if place.signal not in supported and place != Place(None, "commit")
+    }
     assert set(state.false_alarms) == alone
     assert 0.0 <= state.false_alarms[Place(CASES[3].key, "server")] < 0.01
     assert expected_false_alarms(state) == pytest.approx(sum(state.false_alarms.values()))

@@ -55,6 +55,18 @@ def recorded(file: Path) -> dict[str, list[float]]:
     return {name: values for name, values in series.items() if len(values) >= 2 * 12}
 
 
+def recorded_probes(file: Path) -> dict[str, list[float]]:
+    """Per probe, the logarithm of its median in each run without injection."""
+    probes: dict[str, list[float]] = defaultdict(list)
+    with gzip.open(file, "rt") as lines:
+        for line in lines:
+            row = json.loads(line)
+            if not row.get("injected"):
+                for name, probe in row["probes"].items():
+                    probes[name].append(log(probe["median"]))
+    return dict(probes)
+
+
 def _name(case: dict[str, Any]) -> str:
     parts = "" if case["batch_size"] == case["rows"] else f" by {case['batch_size']}"
     return case["strategy"].removeprefix("asyncpg_").removeprefix("core_") + parts

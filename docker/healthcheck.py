@@ -27,12 +27,12 @@ def asked(connection):
 
 def asked_by_tls():
     """The same by TLS; None where the server, having shaken hands, wants a certificate of ours."""
-    with socket.create_connection(ADDRESS, SECONDS) as connection:
-        with ANY_CERTIFICATE.wrap_socket(connection) as encrypted:
-            try:
-                return asked(encrypted) or None
-            except (ssl.SSLError, ConnectionError):
-                return None
+    plain = socket.create_connection(ADDRESS, SECONDS)
+    with plain, ANY_CERTIFICATE.wrap_socket(plain) as encrypted:
+        try:
+            return asked(encrypted) or None
+        except (ssl.SSLError, ConnectionError):
+            return None
 
 
 def healthy():

@@ -255,10 +255,10 @@ def _index_settings() -> tuple[dict[str, str], dict[str, str]]:
     ):
         settings[f"PIP_{name.upper().replace('-', '_')}"] = text.replace("\\n", " ")
     words = " ".join(settings.values()).replace("file://", "").split()
-    directories = {word: word for word in words if word.startswith("/") and Path(word).is_dir()}
-    return settings, {
-        source: place for source, place in directories.items() if not place.startswith("/etc")
-    }
+    # An index on disk has its files beside its pages.
+    places = {word.removesuffix("/simple") for word in words if word.startswith("/")}
+    directories = {place for place in places if Path(place).is_dir() and place[:5] != "/etc/"}
+    return settings, {place: place for place in sorted(directories)}
 
 
 def _is_about_the_network(name: str) -> bool:

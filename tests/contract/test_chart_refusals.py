@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.charts import edited, helm, render, values_of
+from tests.charts import CHART, NAMESPACE, RELEASE, edited, helm, render, values_of
+from tests.kubernetes_api import forbidden, kubernetes_api
 
 #: Values in force, what is changed in them, and a part of the sentence.
 REFUSED = [
@@ -69,6 +70,75 @@ def test_a_network_file_system_is_fine_for_a_spool() -> None:
         {"persistence.storageClass": "nfs", "store.existingSecret": "s"},
     )
     assert render(values).of("PersistentVolumeClaim")
+
+
+CLASS = "/apis/storage.k8s.io/v1/storageclasses/shared"
+CLAIM = f"/api/v1/namespaces/{NAMESPACE}/persistentvolumeclaims/history"
+NAMED = {"persistence.storageClass": "shared", "persistence.checkStorageClass": True}
+CLAIMED = {"persistence.existingClaim": "history", "persistence.checkStorageClass": True}
+
+
+def storage_class(provisioner: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": "shared"},
+        "provisioner": provisioner,
+    }
+
+
+def claim(mode: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "history", "namespace": NAMESPACE},
+        "spec": {"accessModes": [mode], "storageClassName": "shared"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "objects", "phrase"),
+    [
+        (NAMED, {CLASS: storage_class("efs.csi.aws.com")}, "shared (provisioner efs.csi.aws.com)"),
+        (
+            NAMED,
+            {CLASS: storage_class("cluster.local/nfs-subdir")},
+            "(provisioner cluster.local/nfs",
+        ),
+        (NAMED, {CLASS: storage_class("file.csi.azure.com")}, "(provisioner file.csi.azure.com)"),
+        (NAMED, {CLASS: storage_class("rook-ceph.cephfs.csi.ceph.com")}, "cephfs"),
+        (NAMED, {CLASS: storage_class("ebs.csi.aws.com")}, None),
+        (NAMED, {CLASS: storage_class("rook-ceph.rbd.csi.ceph.com")}, None),
+        (NAMED, {CLASS: storage_class("pd.csi.storage.gke.io")}, None),
+        (NAMED, {}, None),
+        ({"persistence.storageClass": "shared"}, {CLASS: forbidden()}, None),
+        (CLAIMED, {CLAIM: claim("ReadWriteMany")}, "history, which many nodes may write, is a"),
+        (
+            CLAIMED,
+            {CLAIM: claim("ReadWriteOnce"), CLASS: storage_class("smb.csi.k8s.io")},
+            "(provisioner smb.csi.k8s.io)",
+        ),
+        (CLAIMED, {CLAIM: claim("ReadWriteOnce")}, None),
+        (CLAIMED, {}, None),
+    ],
+)
+def test_the_cluster_is_asked_for_network_file_systems(
+    changes: dict[str, Any], objects: dict[str, Any], phrase: str | None
+) -> None:
+    values = edited(values_of("default-values.yaml"), changes)
+    with kubernetes_api(objects) as kubeconfig, pytest.raises(helm().HelmError) as ended:
+        installation(values, kubeconfig)
+    if phrase:
+        assert phrase in str(ended.value)
+        assert "network file system" in str(ended.value)
+    else:  # rendered; what comes next the server does not know
+        assert "unable to build kubernetes objects" in str(ended.value)
+
+
+def installation(values: dict[str, Any], kubeconfig: str) -> None:
+    """`helm install --dry-run=server`."""
+    with helm().Config(kubeconfig_content=kubeconfig, namespace=NAMESPACE) as cluster:
+        cluster.install(str(CHART), RELEASE, values, namespace=NAMESPACE, dry_run="server")
 
 
 @pytest.mark.parametrize(

@@ -61,8 +61,9 @@ schema's business; here stand the things that are wrong together.
 {{- end -}}
 
 {{/*
-Whether the volume is a network file system, as a phrase. By the name of the storage class, and, where
-Helm speaks to a cluster, by the class's provisioner and an existing claim's access modes.
+Whether the volume is a network file system, as a phrase. By the name of the storage class and, where
+Helm speaks to a cluster, by an existing claim's access modes and, if wanted, the class's provisioner:
+to read classes takes a right that who installs into a namespace often has not, and lookup fails then.
 */}}
 {{- define "ingest-canary.networkFileSystem" -}}
 {{- $pattern := "(?i)(^|[^a-z])(nfs|efs|smb|cifs|cephfs|glusterfs|azurefile|azure-file|filestore|netapp-nas|trident-nas)([^a-z]|$)|file\\.csi\\.azure\\.com" -}}
@@ -73,7 +74,7 @@ Helm speaks to a cluster, by the class's provisioner and an existing claim's acc
 {{- $name = dig "spec" "storageClassName" "" $claim -}}
 {{- end -}}
 {{- $provisioner := "" -}}
-{{- if $name -}}
+{{- if and $name .Values.persistence.checkStorageClass -}}
 {{- $provisioner = dig "provisioner" "" (lookup "storage.k8s.io/v1" "StorageClass" "" $name) -}}
 {{- end -}}
 {{- if has "ReadWriteMany" (dig "spec" "accessModes" list $claim) -}}

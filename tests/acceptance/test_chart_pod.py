@@ -11,11 +11,13 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from monitor.cli.main import group
 from monitor.config.load import load
 from monitor.errors import ConfigurationError
 from tests.acceptance.process import Daemon
-from tests.charts import Object, Rendered, lay_out, others_secrets, render, values_of
+from tests.charts import Object, Rendered, edited, lay_out, others_secrets, render, values_of
 from tests.conftest import Database
 
 ANY_CERTIFICATE = ssl._create_unverified_context()
@@ -82,6 +84,19 @@ def test_the_pod_measures_and_answers_its_probes_and_its_test(
 
 def _given(path: Path) -> bool:
     return "etc/ingest-canary" in str(path)
+
+
+def test_a_migration_brings_the_store_to_the_version(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = edited(values_of("default-values.yaml"), {"store.migrate": True})
+    rendered = render(values)
+    for name, text in lay_out(rendered, data_dir, others_secrets(rendered)).items():
+        monkeypatch.setenv(name, text)
+    (container,) = rendered.pod["initContainers"]
+    for done in ("created with schema", "is there already"):
+        result = CliRunner().invoke(group, container["args"])
+        assert (result.exit_code, done in result.output) == (0, True), result.output
 
 
 def test_the_test_of_helm_fails_where_nobody_answers() -> None:

@@ -177,6 +177,15 @@ def test_notes_name_targets_and_how_to_look(rendered: Rendered) -> None:
     assert "{{" not in rendered.notes and "<no value>" not in rendered.notes
 
 
+def test_a_migration_runs_last_before_the_program_and_sees_what_it_sees(rendered: Rendered) -> None:
+    first = rendered.pod.get("initContainers", [])
+    for one in first:
+        if one["name"] == "migrate-store":
+            assert one is first[-1]
+            for same in ("image", "env", "volumeMounts", "securityContext"):
+                assert one[same] == rendered.container[same]
+
+
 def test_config_check_accepts_what_the_pod_would_find(
     rendered: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ import click
 from monitor.cli.common import read_settings, settings_options
 from monitor.config.show import commented_defaults, masked
 from monitor.daemon.assembly import resolve_plan
+from monitor.export.web_access import Access
 
 
 @click.group()
@@ -22,6 +23,7 @@ def check(**options: Any) -> None:
     """Read all settings and resolve the suite; exit 2 with a sentence if anything is wrong."""
     settings = read_settings(options)
     plan = resolve_plan(settings)
+    Access(settings.web.config_file)
     names = ", ".join(settings.targets) or "none, a private PostgreSQL will be used"
     click.echo(f"ok: {len(plan.cases)} cases × {plan.rounds} rounds; targets: {names}")
 

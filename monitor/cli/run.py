@@ -29,11 +29,19 @@ LAST_RESORT_SECONDS = 4.8
 @click.option("--interval", metavar="DURATION", help="Time between runs, such as 30s or 10min.")
 @click.option("--host", metavar="ADDRESS", help="Address that /metrics is served on.")
 @click.option("--port", metavar="PORT", help="TCP port that /metrics is served on.")
+@click.option("--web-config", metavar="FILE", help="TLS, users and headers, as exporters take it.")
 @settings_options
-def run(interval: str | None, host: str | None, port: str | None, **options: Any) -> int:
+def run(
+    interval: str | None,
+    host: str | None,
+    port: str | None,
+    web_config: str | None,
+    **options: Any,
+) -> int:
     """Measure on schedule and serve /metrics until stopped."""
     overrides: dict[str, Any] = {"interval": interval} if interval else {}
-    web = {name: value for name, value in (("host", host), ("port", port)) if value}
+    given = (("host", host), ("port", port), ("config_file", web_config))
+    web = {name: value for name, value in given if value}
     if web:
         overrides["web"] = web
     settings = read_settings(options, overrides)
@@ -64,7 +72,10 @@ async def _serve(settings: Settings, progress: Progress) -> None:
 
 
 class _Reporter:
-    """Prints the table of the first run, at a terminal of every run, and logs a line of each."""
+    """Prints the table of the first run, at a terminal of every run, and logs a line of each.
+
+    No table goes where logs are JSON: a collector reads both streams, line by line.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -74,7 +85,8 @@ class _Reporter:
 
     def report(self, run: Run) -> None:
         self._log(run)
-        if run.cases and (not self._measured or sys.stdout.isatty()):
+        first = not self._measured and self._settings.log.format == "plain"
+        if run.cases and (first or sys.stdout.isatty()):
             print_run(run, self._console)
             sys.stdout.flush()
         if run.cases and not self._measured:

@@ -36,6 +36,7 @@ Location = tuple[int | str, ...]
 _OPTIONS: Mapping[Location, str] = {
     ("log", "format"): "--log-format",
     ("log", "level"): "--log-level",
+    ("web", "config_file"): "--web-config",
 }
 
 #: What is said instead of pydantic's words for an error, by its type.

@@ -27,6 +27,7 @@ from monitor.model import Limits, Target, Transaction, Value
 PREFIX = "INGEST_CANARY_"
 _DURATIONS = "write for example 30s, 10min or 1h"
 _UNITS = {"ms": 0.001, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+_DURATION = rf"^\s*\d+(\.\d+)?\s*({'|'.join(_UNITS)})?\s*$"
 _SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 
@@ -43,7 +44,15 @@ def parse_duration(value: object) -> object:
     return float(match[1]) * _UNITS.get(match[2], 1)
 
 
-Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, allow_inf_nan=False)]
+Duration = Annotated[
+    float,
+    BeforeValidator(
+        parse_duration,  # what it takes, for JSON schemas
+        json_schema_input_type=Annotated[float, Field(gt=0)]
+        | Annotated[str, Field(pattern=_DURATION)],
+    ),
+    Field(gt=0, allow_inf_nan=False),
+]
 Share = Annotated[float, Field(gt=0, lt=1)]
 PositiveInt = Annotated[int, Field(gt=0)]
 
@@ -259,6 +268,9 @@ class WebSettings(_Section):
     """Address to listen on. Loopback; the image sets 0.0.0.0."""
     port: Annotated[int, Field(ge=0, le=65535)] = 9988
     """TCP port."""
+    config_file: Path | None = None
+    """File for TLS, users and headers in the Prometheus exporters' own format (web-config.yml);
+    looked at again with every request, so that renewed certificates need no restart."""
 
 
 class LogSettings(_Section):

@@ -93,9 +93,10 @@ class Daemon:
         Raises ConfigurationError, EmbeddedServerError, PortInUse or StoreRefused before anything is
         measured; later nothing ends it but ``stop``.
         """
-        web = WebServer(self._published, self._settings.web.host, self._settings.web.port)
+        place = self._settings.web
+        web = WebServer(self._published, place.host, place.port, place.config_file)
         web.start()
-        log.info("serving http://%s/metrics", web.address)
+        log.info("serving %s/metrics", web.url)
         try:
             async with AsyncExitStack() as stack:
                 stack.push_async_callback(self._recorder.close)

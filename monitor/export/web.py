@@ -8,23 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from monitor import __version__
 from monitor.errors import PortInUse
+from monitor.export.web_access import Access, CurrentContext, Guarded
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+_HEADERS = {"Cache-Control": "no-store"}  # the others: web_access
 
 #: Seconds after which a thread that computes lets a waiting one run. A request takes turns with a
 #: round some ten times; at Python's default of 5 ms it took up to 75 ms. Nobody waiting costs
@@ -50,18 +54,38 @@ class _Server(uvicorn.Server):
         yield
 
 
-class WebServer:
-    """Serves what is published on ``host:port``; port 0 takes a free one."""
+class _Config(uvicorn.Config):
+    """With a TLS context of ours, which follows its files."""
 
-    def __init__(self, published: Published, host: str, port: int) -> None:
-        self._published = published
-        self._socket = _listen(host, port)
-        self.address: str = "{}:{}".format(*self._socket.getsockname()[:2])
-        config = uvicorn.Config(
-            self._application(), log_config=None, access_log=False, lifespan="off", ws="none",
-            timeout_keep_alive=65,
+    def __init__(self, application: ASGIApp, context: ssl.SSLContext | None) -> None:
+        super().__init__(
+            application, log_config=None, access_log=False, lifespan="off", ws="none",
+            timeout_keep_alive=65, server_header=False,
         )  # fmt: skip
-        self._server = _Server(config)
+        self._context = context
+
+    def load(self) -> None:
+        super().load()
+        self.ssl = self._context
+
+
+class WebServer:
+    """Serves what is published on ``host:port``; port 0 takes a free one.
+
+    ``config_file`` is a web config of the Prometheus exporters' form. Raises ConfigurationError
+    where it is wrong, PortInUse.
+    """
+
+    def __init__(
+        self, published: Published, host: str, port: int, config_file: Path | None = None
+    ) -> None:
+        self._published = published
+        access = Access(config_file)
+        self._socket = _listen(host, port)
+        self.address: str = _address(self._socket)
+        self.url = f"{'https' if access.tls else 'http'}://{self.address}"
+        context = CurrentContext.of(access) if access.tls else None
+        self._server = _Server(_Config(Guarded(self._application(), access), context))
         self._thread = threading.Thread(target=self._serve, name="web", daemon=True)
 
     def start(self) -> None:
@@ -114,12 +138,18 @@ def _plain(text: str, status: int) -> Response:
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family, backlog=128)
+        both = host == "::" and socket.has_dualstack_ipv6()
+        return socket.create_server(address[:2], family=family, backlog=128, dualstack_ipv6=both)
     except OSError as error:
         raise PortInUse(
             f"cannot listen on {host}:{port}: {error.strerror}; choose another port by"
             " INGEST_CANARY_WEB__PORT or --port, or stop what uses it."
         ) from error
+
+
+def _address(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"[{host}]:{port}" if listening.family == socket.AF_INET6 else f"{host}:{port}"
 
 
 _INDEX = f"""<!doctype html>

@@ -7,7 +7,7 @@ CPU; a run is drawn with its probe.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import log
 from pathlib import Path
@@ -157,8 +157,8 @@ def _episodes(found: Sequence[Series], series: int) -> None:
         for each in found:
             for seed in range(series):
                 points = each.drawn(330, f"episode {seed}")
-                held = [(v + 0.182 * (300 <= n < 300 + length), p + 0.182 * (300 <= n < 300 + length))
-                        for n, (v, p) in enumerate(points)]  # fmt: skip
+                up = [0.182 * (300 <= number < 300 + length) for number in range(330)]
+                held = [(v + more, p + more) for (v, p), more in zip(points, up, strict=True)]
                 told += any(300 <= n < 310 for n in alarms(held, each.rules(0.05)))
                 tried += 1
         print(f"episodes of {length} runs of +20 % on everything: {told / tried:.0%} told (stated;"

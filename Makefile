@@ -27,7 +27,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup setup-dev run test lint format acceptance bench test-matrix lock clean
+.PHONY: help setup setup-dev run test lint format acceptance bench test-matrix dashboards lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -71,6 +71,9 @@ test-matrix: setup-dev $(SQLALCHEMY20) ## Integration tests: PostgreSQL 18 and 1
 	  done; \
 	done; \
 	if [ -n "$$failed" ]; then echo "Failed on:$$failed" >&2; exit 1; fi
+
+dashboards: $(VENV)/bin/python ## Write grafana/dashboards anew from grafana/generator
+	@$(VENV)/bin/python -m grafana.generator
 
 LOCK = $(UV) pip compile --no-config --python $(VENV_LOCK)/bin/python --quiet \
   --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' \

@@ -33,9 +33,10 @@ STATES = {
 CODES = {state: len(STATES) - place for place, state in enumerate(STATES)}
 
 
-def of(metric: str, select: str, function: str = "max") -> str:
-    """A metric of the daemon without the labels of a replica."""
-    return f"{function} without (instance, pod) (ingest_canary_{metric}{{{select}}})"
+def of(metric: str, select: str, *without: str) -> str:
+    """A metric of the daemon without the labels of a replica, and without some of its own."""
+    labels = ", ".join(("instance", "pod", *without))
+    return f"max without ({labels}) (ingest_canary_{metric}{{{select}}})"
 
 
 def increase(metric: str, select: str, by: str, window: str = HOURLY) -> str:
@@ -62,7 +63,7 @@ def state_code(select: str, by: str) -> str:
 
 def regressed_cases(select: str) -> str:
     """1 for each case that stands in an open regression, whatever the signal."""
-    return of("regressed", select).replace("(instance, pod)", "(instance, pod, signal)")
+    return of("regressed", select, "signal")
 
 
 def since(select: str) -> str:

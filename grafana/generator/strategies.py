@@ -42,7 +42,8 @@ def build() -> Json:
 
 def _now() -> list[Json]:
     def clock(name: str) -> Json:
-        return query(of("seconds_per_row", f'{CASE},component="{name}"'), instant=True)
+        only = f'{CASE},component="{name}"'
+        return query(of("seconds_per_row", only, "component"), instant=True)
 
     return [
         row("Last run"),
@@ -77,7 +78,7 @@ def _now() -> list[Json]:
                 "Value #D": "Fast end", "Value #E": "Client", "Value #F": "Server",
                 "Value #G": "Commit", "Value #H": "Rest", "Value #I": "Rows per call",
                 "Value #J": "Statement", "Value #K": "WAL per row",
-                "job": "", "target": "", "component": "",
+                "job": "", "target": "",
             },
             overrides=[
                 override("byName", "strategy", links=[link_to(

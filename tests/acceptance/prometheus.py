@@ -73,7 +73,7 @@ def open_metrics(series: Series, start: float, end: float, step: float) -> str:
         for at in times:
             found = value(at)
             if found is not None:
-                lines.append(f"{name}{{{plain}}} {found:g} {at:.3f}")
+                lines.append(f"{name}{{{plain}}} {found!r} {at:.3f}")
     return "\n".join([*lines, "# EOF", ""])
 
 

@@ -9,6 +9,7 @@ ARGS ?=
 VENV := .venv
 VENV_SQLALCHEMY20 := .venv-sqlalchemy20
 VENV_LOCK := .venv-lock
+VENV_BENCH := .venv-bench
 
 # Of two -q, the first hides what pip does and the second its warnings; errors are still shown.
 INSTALL := -m pip install -qq
@@ -20,6 +21,7 @@ RUNTIME := $(VENV)/.runtime-installed
 PACKAGE := $(VENV)/.package-installed
 DEV := $(VENV)/.dev-installed
 SQLALCHEMY20 := $(VENV_SQLALCHEMY20)/.installed
+BENCH := $(VENV_BENCH)/.installed
 UV := $(VENV_LOCK)/bin/uv
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
@@ -27,7 +29,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup setup-dev run test lint format acceptance bench test-matrix chart lock clean
+.PHONY: help setup setup-dev run test lint format acceptance bench bench-detection test-matrix dashboards chart lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -60,6 +62,10 @@ acceptance: setup-dev ## Run the slow acceptance tests and print what they measu
 bench: setup-dev ## Run the benchmarks of the program itself
 	@$(VENV)/bin/python -m tests.benchmarks $(ARGS)
 
+bench-detection: setup-dev $(BENCH) ## What the detector finds and how often it is wrong, beside others
+	@$(VENV)/bin/python -m tests.benchmarks --only detection
+	@$(VENV_BENCH)/bin/python -m tests.benchmarks.detection $(ARGS)
+
 test-matrix: setup-dev $(SQLALCHEMY20) ## Integration tests: PostgreSQL 18 and 15, SQLAlchemy 2.1 and 2.0
 	@failed=''; \
 	for venv in $(VENV) $(VENV_SQLALCHEMY20); do \
@@ -75,6 +81,9 @@ test-matrix: setup-dev $(SQLALCHEMY20) ## Integration tests: PostgreSQL 18 and 1
 chart: setup-dev ## Bring rules, dashboards and the settings' schema into the Helm chart
 	@$(VENV)/bin/python -m helm.make_chart
 
+dashboards: $(VENV)/bin/python ## Write grafana/dashboards anew from grafana/generator
+	@$(VENV)/bin/python -m grafana.generator
+
 LOCK = $(UV) pip compile --no-config --python $(VENV_LOCK)/bin/python --quiet \
   --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' \
   --extra embedded --group build
@@ -82,14 +91,16 @@ LOCK = $(UV) pip compile --no-config --python $(VENV_LOCK)/bin/python --quiet \
 lock: $(UV) ## Resolve both lock files anew; ARGS=--upgrade moves to the newest versions
 	@$(LOCK) $(ARGS) pyproject.toml --output-file requirements.lock
 	@$(LOCK) $(ARGS) pyproject.toml --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	@$(UV) pip compile --no-config --python $(VENV_LOCK)/bin/python --quiet --universal --python-version 3.11 \
+	  --generate-hashes --custom-compile-command 'make lock' $(ARGS) --group bench --output-file requirements-bench.lock
 
 clean: ## Remove the environments, caches and build results
-	rm -rf $(VENV) $(VENV_SQLALCHEMY20) $(VENV_LOCK) build dist
+	rm -rf $(VENV) $(VENV_SQLALCHEMY20) $(VENV_LOCK) $(VENV_BENCH) build dist
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find monitor tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The interpreter is a symbolic link: it counts as missing when the Python behind it was removed.
-$(VENV)/bin/python $(VENV_SQLALCHEMY20)/bin/python $(VENV_LOCK)/bin/python:
+$(VENV)/bin/python $(VENV_SQLALCHEMY20)/bin/python $(VENV_LOCK)/bin/python $(VENV_BENCH)/bin/python:
 	@command -v $(firstword $(PYTHON)) >/dev/null || { \
 	  echo "ingest-canary needs Python 3.11 or newer, and there is no $(PYTHON). Install it, or name another: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -117,6 +128,11 @@ $(SQLALCHEMY20): requirements-dev.lock pyproject.toml monitor/__init__.py $(VENV
 	@$(VENV_SQLALCHEMY20)/bin/python $(INSTALL) --require-hashes -r requirements-dev.lock
 	@$(VENV_SQLALCHEMY20)/bin/python $(INSTALL) --upgrade 'sqlalchemy[asyncio]~=2.0.45'
 	@$(VENV_SQLALCHEMY20)/bin/python $(INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(BENCH): requirements-bench.lock $(VENV_BENCH)/bin/python
+	@echo "Installing what requirements-bench.lock names into $(VENV_BENCH) ..." >&2
+	@$(VENV_BENCH)/bin/python $(INSTALL) --require-hashes -r requirements-bench.lock
 	@touch $@
 
 $(UV): $(VENV_LOCK)/bin/python

@@ -79,7 +79,7 @@ class Server:
             self.directory.chmod(0o755)
         self.data = self.directory / "data"
         self.socket = self.directory / "s"
-        self.port = _free_port()
+        self.port = free_port()
         self.settings = {**DEFAULTS, **(settings or {})}
         if preload:
             self.settings.setdefault("shared_preload_libraries", "pg_stat_statements")
@@ -262,7 +262,8 @@ def _children(pid: int) -> list[int]:
     return children
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A TCP port that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -54,6 +54,7 @@ Duration = Annotated[
     Field(gt=0, allow_inf_nan=False),
 ]
 Share = Annotated[float, Field(gt=0, lt=1)]
+Ratio = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 PositiveInt = Annotated[int, Field(gt=0)]
 
 
@@ -213,6 +214,30 @@ class DetectionSettings(_Section):
     None where the interval is so short that scheduled runs come as soon."""
 
 
+class AlertSettings(_Section):
+    """What Prometheus rules compare with, exported as `ingest_canary_threshold{name}`: the rules'
+    files are the same everywhere."""
+
+    throughput_drop_ratio: Share = 0.25
+    """Rate below its frozen baseline for an hour that is a regression without a verdict, too."""
+    critical_drop_ratio: Share = 0.5
+    """Rate below its frozen baseline from which a regression is critical."""
+    spread_ratio: Ratio = 0.5
+    """Median round slower than the fastest for an hour: stalls without a verdict, too."""
+    index_overhead_ratio: Ratio = 0.5
+    """Cost of an index that is too much: wall time with it over that without it, minus 1."""
+    stale_intervals: Ratio = 3.0
+    """Intervals after a run was due that are too late."""
+    consecutive_failures: PositiveInt = 3
+    """Failed runs in a row that are told."""
+    paused_seconds: Duration = 86_400.0
+    """Seconds without a run from which a pause is too long."""
+    contended_ratio: Share = 0.5
+    """Share of a target's cases, over three hours, that may be contended."""
+    sensitivity_ratio: Ratio = 0.15
+    """Smallest change that must be seen within 12 runs, more seconds per row as a ratio."""
+
+
 class StoreSettings(_Section):
     """Where samples, runs, environments and verdicts are kept."""
 
@@ -314,6 +339,7 @@ class Settings(BaseSettings):
     suite: SuiteSettings = SuiteSettings()
     limits: LimitSettings = LimitSettings()
     detection: DetectionSettings = DetectionSettings()
+    alerts: AlertSettings = AlertSettings()
     store: StoreSettings = StoreSettings()
     fingerprint_key: SecretStr | None = None
     """Key of the hashes that settings of the server outside our list are known by; default: made

@@ -81,11 +81,9 @@ def detection_rules(settings: Settings) -> Parameters:
 
 def thresholds(settings: Settings) -> Mapping[str, float]:
     """Settings that alert rules compare with, by the name that they have there."""
-    detection = settings.detection
     return {
-        "regression_floor_ratio": detection.floor,
-        "drift_floor_ratio": detection.drift_floor,
-        "fast_floor_ratio": detection.fast_floor,
+        "regression_floor_ratio": settings.detection.floor,
+        **{name: float(value) for name, value in settings.alerts.model_dump().items()},
     }
 
 

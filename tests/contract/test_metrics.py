@@ -12,6 +12,8 @@ from typing import get_args
 from prometheus_client.parser import text_string_to_metric_families
 
 from monitor import model
+from monitor.config.settings import Settings
+from monitor.daemon.assembly import thresholds
 from monitor.export.labels import CASE_LABELS
 from monitor.export.metrics import PREFIX, TABLE, render
 from monitor.export.snapshot import Snapshot, TargetTally
@@ -96,7 +98,7 @@ def snapshot(*tallies: TargetTally, minutes: float = 1) -> Snapshot:
     at = AT + timedelta(minutes=minutes)
     store = StoreHealth(700, 2, 35, 70, 1_048_576, 0.004)
     targets = tuple(each.snapshot() for each in tallies)
-    return Snapshot(at, "0.0.0", "3.11.7", targets, store, {"regression_floor_ratio": 0.05})
+    return Snapshot(at, "0.0.0", "3.11.7", targets, store, thresholds(Settings()))
 
 
 def text_of(*tallies: TargetTally, minutes: float = 1) -> str:

@@ -227,10 +227,13 @@ async def wal_position(target: Target) -> int:
 
 
 async def table_oids(session: Session, names: Sequence[str]) -> dict[str, int]:
-    """Oids of our tables by name."""
+    """Oids of our tables by name; those that are not there are left out."""
     schema = session.target.schema
     with translated(session.target):
-        return {
-            name: await session.driver.fetchval("SELECT $1::regclass::oid", qualified(schema, name))
+        found = {
+            name: await session.driver.fetchval(
+                "SELECT pg_catalog.to_regclass($1)::oid", qualified(schema, name)
+            )
             for name in names
         }
+    return {name: oid for name, oid in found.items() if oid is not None}

@@ -7,8 +7,6 @@ empty again, as they are between runs; the parents are filled anew for each run.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import asyncpg
 
 from monitor.canary import tables
@@ -27,32 +25,30 @@ from monitor.source import Blueprint, Extra, Part
 
 #: Classes of SQLSTATE that say something of the rows or the statement, not of the server.
 _TELLING = ("0A", "21", "22", "23", "42")
-#: Rows of one COPY on trial.
-_SLICE = 5_000
+#: Rows of one COPY on trial, and of the whole trial; and bytes at which it ends early.
+_SLICE = 2_000
+_TRIAL_ROWS = 20_000
+_TRIAL_BYTES = 100 << 20
 
 
-async def build(session: Session, blueprints: Iterable[Blueprint]) -> list[Notice]:
+async def build(session: Session, blueprint: Blueprint) -> list[Notice]:
     """Build what is missing or was built from another blueprint.
 
-    Call with the lock held, after ``tables.prepare``. Returns what to tell the user about each.
+    Call with the lock held, after ``tables.prepare``. Returns what to tell the user about it.
     Raises TargetRefused where rows like the source's cannot be inserted at all.
     """
-    notices = []
-    for blueprint in blueprints:
-        with translated(session.target):
-            async with session.driver.transaction():
-                left_out = await _left_out(session, blueprint)
-                if left_out is None:
-                    left_out = await _build(session, blueprint)
-        notices += _notices(blueprint, left_out)
-    return notices
+    with translated(session.target):
+        async with session.driver.transaction():
+            left_out = await _left_out(session, blueprint)
+            if left_out is None:
+                left_out = await _build(session, blueprint)
+    return _notices(blueprint, left_out)
 
 
-async def fill(session: Session, blueprints: Iterable[Blueprint]) -> None:
+async def fill(session: Session, blueprint: Blueprint) -> None:
     """Give the stand-ins of parents their rows for a run; at its end they are emptied with all."""
-    for blueprint in blueprints:
-        with translated(session.target):
-            await _fill(session.driver, session.target.schema, blueprint)
+    with translated(session.target):
+        await _fill(session.driver, session.target.schema, blueprint)
 
 
 def names_of(blueprint: Blueprint) -> tuple[str, ...]:
@@ -122,14 +118,17 @@ async def _fill(driver: Driver, schema: str, blueprint: Blueprint) -> None:
 
 
 async def _try_rows(driver: Driver, schema: str, blueprint: Blueprint) -> None:
-    for first in range(0, blueprint.rows, _SLICE):
-        last = min(first + _SLICE, blueprint.rows)
+    rows = min(blueprint.rows, _TRIAL_ROWS)
+    for first in range(0, rows, _SLICE):
+        last = min(first + _SLICE, rows)
         await driver.copy_records_to_table(
             blueprint.table,
             schema_name=schema,
             columns=blueprint.columns,
             records=[blueprint.row(n) for n in range(first, last)],
         )
+        if await tables.bytes_of(driver, schema, blueprint.table) > _TRIAL_BYTES:
+            return
 
 
 async def _add(driver: Driver, extra: Extra) -> str:

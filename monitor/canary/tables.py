@@ -205,14 +205,18 @@ async def leaves(driver: Driver, schema: str, name: str) -> list[str]:
 
 async def table_bytes(session: Session, name: str) -> int:
     """Size of a table with indexes, toast and partitions, in bytes."""
-    driver, schema = session.driver, session.target.schema
     with translated(session.target):
-        names = [qualified(schema, leaf) for leaf in await leaves(driver, schema, name)]
-        size: int = await driver.fetchval(
-            "SELECT coalesce(sum(pg_catalog.pg_total_relation_size(name::regclass)), 0)::bigint"
-            " FROM pg_catalog.unnest($1::text[]) AS name",
-            names,
-        )
+        return await bytes_of(session.driver, session.target.schema, name)
+
+
+async def bytes_of(driver: Driver, schema: str, name: str) -> int:
+    """The same within a transaction of the caller's, errors untranslated."""
+    names = [qualified(schema, leaf) for leaf in await leaves(driver, schema, name)]
+    size: int = await driver.fetchval(
+        "SELECT coalesce(sum(pg_catalog.pg_total_relation_size(name::regclass)), 0)::bigint"
+        " FROM pg_catalog.unnest($1::text[]) AS name",
+        names,
+    )
     return size
 
 

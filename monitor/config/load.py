@@ -42,6 +42,7 @@ _OPTIONS: Mapping[Location, str] = {
 _WORDS: Mapping[str, str] = {
     "missing": "is required",
     "too_short": "must not be empty",
+    "string_too_short": "must not be empty",
     "dict_type": "must be a table",
     "model_type": "must be a table",
     "tuple_type": "must be a list",

@@ -46,20 +46,20 @@ class Bound:
 class Binding:
     """Everything that a plan needs in one schema; made once per process, since mappers stay.
 
-    ``tables`` are made from what is declared, ``blueprints`` tell how likenesses are built, and
-    ``staging`` tables come after both, since their columns may be of types made for a likeness.
+    ``tables`` are made from what is declared, ``blueprints`` tell by the shape's name how what is
+    made like a table is built. Staging tables come last: their columns may be of types made there.
     """
 
     shapes: Mapping[str, Bound]
     tables: tuple[Table, ...]
-    blueprints: tuple[Blueprint, ...] = ()
-    staging: tuple[Table, ...] = ()
+    blueprints: Mapping[str, Blueprint]
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of all tables."""
-        plain = tuple(str(table.name) for table in (*self.tables, *self.staging))
-        return plain + tuple(name for b in self.blueprints for name in names_of(b))
+        staging = (bound.staging for bound in self.shapes.values() if bound.staging is not None)
+        plain = tuple(str(table.name) for table in (*self.tables, *staging))
+        return plain + tuple(name for b in self.blueprints.values() for name in names_of(b))
 
 
 def bind(plan: Plan, schema: str) -> Binding:
@@ -74,8 +74,7 @@ def bind(plan: Plan, schema: str) -> Binding:
             *probe_tables(metadata),
             *load_tables(plan.load, metadata),
         ),
-        blueprints=tuple(shape.blueprint for shape in ready if shape.blueprint),
-        staging=tuple(bound.staging for bound in shapes.values() if bound.staging is not None),
+        blueprints={shape.name: shape.blueprint for shape in ready if shape.blueprint},
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import random
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -24,7 +24,7 @@ from monitor.errors import BudgetExceeded, TargetUnavailable
 from monitor.measure.binding import Binding, Bound
 from monitor.measure.load_clients import Report, Spec, Statement, serve
 from monitor.measure.load_table import LOAD_TABLE
-from monitor.model import Limits, Load, Notice, Plan, Shape
+from monitor.model import Case, Limits, Load, Notice, Plan
 
 #: Rows that the load's own table holds at the start, and keys that point reads choose from.
 LOAD_ROWS = 10_000
@@ -149,12 +149,12 @@ async def _fill(session: Session) -> None:
 
 async def _statements(session: Session, plan: Plan, binding: Binding) -> tuple[Statement, ...]:
     assert plan.load is not None  # noqa: S101 - for mypy; asked before
-    schema, ready = session.target.schema, dict(_ready_shapes(plan, binding))
-    rows = {case.shape.name: case.rows for case in plan.cases}
+    schema = session.target.schema
+    first = {case.shape.name: case for case in reversed(plan.cases)}
+    ready = {name: case for name, case in first.items() if name in binding.shapes}
     if plan.load.sql is None:
         return tuple(
-            _point_read(shape, binding.shapes[name], schema, rows[name])
-            for name, shape in ready.items()
+            _point_read(case, binding.shapes[name], schema) for name, case in ready.items()
         )
     measured = {str(binding.shapes[name].table.name) for name in ready}
     found = []
@@ -165,7 +165,7 @@ async def _statements(session: Session, plan: Plan, binding: Binding) -> tuple[S
         on_trial = text.replace("{n}", "(0::bigint)")
         await refuse_foreign_statement(session, on_trial, "suite.load.sql", measured)
         drawn = random.Random(0)  # noqa: S311 - the same keys in every run
-        numbers = [(drawn.randrange(rows[name]),) for _ in range(_KEYS)]
+        numbers = [(drawn.randrange(ready[name].rows),) for _ in range(_KEYS)]
         keys = tuple(numbers) if "{n}" in text else ((),)
         found.append(Statement(text.replace("{n}", "$1::bigint"), keys))
     return tuple(found)
@@ -177,20 +177,14 @@ def _replaced(text: str, places: Mapping[str, str]) -> str:
     return text
 
 
-def _ready_shapes(plan: Plan, binding: Binding) -> Iterator[tuple[str, Shape]]:
-    for shape in plan.shapes:
-        if shape.name in binding.shapes:
-            yield shape.name, shape
-
-
-def _point_read(shape: Shape, bound: Bound, schema: str, rows: int) -> Statement:
+def _point_read(case: Case, bound: Bound, schema: str) -> Statement:
     """A read of one row by its primary key: one that rows bring, or the one that counts up."""
     table = qualified(schema, str(bound.table.name))
     names = [column.name for column in bound.table.primary_key]
     drawn = random.Random(0)  # noqa: S311 - the same keys in every run
-    numbers = [drawn.randrange(rows) for _ in range(_KEYS)]
+    numbers = [drawn.randrange(case.rows) for _ in range(_KEYS)]
     if set(names) <= set(bound.columns) and not set(names) & set(bound.defaults):
-        made = [shape.row(n) for n in numbers]
+        made = [case.shape.row(n, **case.shape_parameters) for n in numbers]
         keys = tuple(tuple(row[name] for name in names) for row in made)
     else:
         names = [names[0]]

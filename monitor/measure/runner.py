@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import monotonic
@@ -24,7 +24,7 @@ from monitor.environment import Environment
 from monitor.errors import BudgetExceeded, LockLost, RoundTimeout, TargetError, TargetUnavailable
 from monitor.measure.binding import bind, make_batches
 from monitor.measure.clocks import SteadyClock, collector_held_off, exempt_from_collection
-from monitor.measure.conditions import prepare, with_conditions
+from monitor.measure.conditions import prepare_likenesses, with_conditions
 from monitor.measure.disturbance import checkpoint_started
 from monitor.measure.load import concurrent_load
 from monitor.measure.probes import measure_probes
@@ -139,13 +139,16 @@ class Runner:
         if self._plan.unread:
             await self._read_sources(session, record)
         await bound_statements(session, self._limits.round_seconds)
-        record.notices += await prepare(session, self._binding)
-        environment = await read_environment(session, self._fingerprint_key)
-        record.environment = with_conditions(environment, self._binding.blueprints, self._plan.load)
+        await tables.prepare(session, self._binding.tables)
         counters, notices = await statement_counters(session)
-        record.notices += notices
-        oids = list((await table_oids(session, self._binding.names)).values())
         record.meter = await start_meter(session, counters, wal_allowance)
+        remarks, failed = await prepare_likenesses(session, self._binding)
+        record.notices += [*notices, *remarks]
+        self._give_up(record, failed)
+        environment = await read_environment(session, self._fingerprint_key)
+        blueprints = self._binding.blueprints.values()
+        record.environment = with_conditions(environment, blueprints, self._plan.load)
+        oids = list((await table_oids(session, self._binding.names)).values())
         async with concurrent_load(session, self._plan, self._binding, self._limits) as load:
             bench = Bench(session, self._limits, counters, oids, self.clock, load.pids)
             await self._warm_up(bench, record)
@@ -156,20 +159,22 @@ class Runner:
         record.redo_positions.add((await activity(session, oids)).redo_position)
 
     async def _read_sources(self, session: Session, record: _Record) -> None:
-        """Read the tables that shapes are made like, once per process.
-
-        Cases whose source cannot be read now fail, the others go on; raises where none is left.
-        """
+        """Read the tables that shapes are made like, once per process."""
         reading = await read_sources(self._plan, session.target)
         self._plan = reading.plan
         self._binding = bind(self._plan, self._schema)
-        if len(reading.failed) == len(self._plan.shapes):
-            raise next(iter(reading.failed.values()))
+        self._give_up(record, reading.failed)
+
+    def _give_up(self, record: _Record, failed: Mapping[str, TargetError]) -> None:
+        """Fail the cases of shapes that cannot be had now; the others go on, if there are any."""
         for case in self._plan.cases:
-            if case.shape.name in reading.failed:
-                error = reading.failed[case.shape.name]
+            if case.shape.name in failed:
+                error = failed[case.shape.name]
                 record.failures[case.key].append(failure_of(error, self.clock.now(), case.key, 0))
                 record.given_up.add(case.key)
+        if failed and len(record.given_up) == len(self._plan.cases):
+            record.failures.clear()
+            raise next(iter(failed.values()))
 
     async def _warm_up(self, bench: Bench, record: _Record) -> None:
         """A few rows of every case, and in a fresh process a whole round; both discarded."""

@@ -113,7 +113,8 @@ async def _read(driver: Driver, source: Source) -> SourceTable:
 
 async def _relation(driver: Driver, source: Source) -> Record:
     try:
-        relation = await driver.fetchrow(sql.load("source_relation"), source.table)
+        async with driver.transaction():  # a savepoint: a name may be no name at all
+            relation = await driver.fetchrow(sql.load("source_relation"), source.table)
     except (asyncpg.InvalidNameError, asyncpg.PostgresSyntaxError):
         relation = None
     if relation is None:

@@ -202,7 +202,8 @@ class LoadSettings(_Section):
     """Other clients' work during a run, so that it is measured as under production's traffic."""
 
     clients: Annotated[int, Field(ge=0, le=64)] = 0
-    """How many clients, each with a session of its own, in a process of their own. 0: none."""
+    """How many clients, each with a session of its own, in a process of their own. 0: none. The
+    role that `role-sql` makes may have 8 sessions in all."""
     rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Statements per second of all clients together; default: as fast as they can."""
     sql: Annotated[str, Field(min_length=1)] | None = None
@@ -226,6 +227,7 @@ class SuiteSettings(_Section):
     plugins: tuple[Path, ...] = ()
     """Python files with strategies or shapes of your own."""
     load: LoadSettings = LoadSettings()
+    """Other clients' work during a run; default: none."""
 
 
 class LimitSettings(_Section):

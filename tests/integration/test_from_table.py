@@ -33,6 +33,14 @@ from tests.integration.helpers import (
 from tests.servers import Server, wait_until
 
 SHOP = Path(__file__).with_name("shop.sql")
+#: The same in small, for tests of one kind of object each.
+SMALL = """
+    CREATE TYPE public.mood AS ENUM ('fine', 'so-so');
+    CREATE DOMAIN public.amount AS numeric(8, 2) CHECK (VALUE > 0);
+    CREATE TABLE public.parents (id int PRIMARY KEY);
+    CREATE TABLE public.t (id serial PRIMARY KEY, mood public.mood NOT NULL,
+        amount public.amount NOT NULL, parent int NOT NULL REFERENCES public.parents);
+"""
 TEN = (
     "crm.customers",
     "public.orders",
@@ -53,12 +61,12 @@ def open_shop(server: Server, name: str) -> Database:
     database.sql("CREATE EXTENSION pg_stat_statements")
     database.sql(SHOP.read_text())
     # Nothing but us may touch the tables while a test looks whether we did.
-    for (table,) in database.sql(
-        "SELECT c.oid::regclass::text FROM pg_class AS c WHERE relkind = 'r' AND"
-        " relnamespace::regnamespace::text IN ('public', 'crm', '\"Odd Place\"')"
-    ):
-        database.sql(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
-    database.sql("ANALYZE")
+    database.sql(
+        "DO $$ DECLARE t regclass; BEGIN FOR t IN SELECT c.oid FROM pg_class AS c JOIN pg_namespace"
+        f" AS n ON n.oid = relnamespace WHERE relkind = 'r' AND nspname IN {THEIRS} LOOP"
+        " EXECUTE format('ALTER TABLE %s SET (autovacuum_enabled = false)', t); END LOOP; END $$;"
+        " ANALYZE"
+    )
     return database
 
 
@@ -107,7 +115,7 @@ def state(database: Database) -> dict[str, Any]:
             "SELECT c.oid, c.xmin, c.* FROM pg_class AS c JOIN pg_namespace AS n ON n.oid ="
             f" relnamespace WHERE nspname IN {THEIRS} ORDER BY c.oid"
         ),
-        "objects": [row for row in inventory(database) if SCHEMA not in str(row)],
+        "objects": inventory(database),
         "rows": [
             database.sql(
                 f"SELECT '{name}', count(*), md5(string_agg(concat(t.ctid, t.xmin, t::text), ' '"
@@ -146,7 +154,7 @@ def ten(server: Server) -> Iterator[Measured]:
     before = state(database)
     wait_until(lambda: alone(database), "the test's own sessions to end")
     read_before = counters(database)
-    run = run_once(database.dsn, like(*TEN, strategies=ALL_SIX))
+    run = run_once(database.dsn, like(*TEN, strategies=ALL_SIX, rows=120))
     wait_until(lambda: alone(database), "our sessions to end")
     read_after = counters(database)
     yield Measured(database, run, before, state(database), read_before, read_after)
@@ -166,14 +174,14 @@ def test_all_ten_are_measured_by_all_six(ten: Measured) -> None:
     assert ten.run.outcome == "ok", ten.run.failures
     measured = {(c.case.shape.name, c.case.strategy.name) for c in ten.run.cases if c.samples}
     assert measured == {(table, strategy) for table in TEN for strategy in ALL_SIX}
-    assert all(s.rows == 300 and s.calls for c in ten.run.cases for s in c.samples)
+    assert all(s.rows == 120 and s.calls for c in ten.run.cases for s in c.samples)
 
 
 def test_their_source_is_as_it_was(ten: Measured) -> None:
     assert ten.after["sequences"] == ten.before["sequences"]
     assert ten.after["rows"] == ten.before["rows"]
     assert ten.after["catalogue"] == ten.before["catalogue"]
-    assert ten.after["objects"] == ten.before["objects"]
+    assert set(ten.before["objects"]) <= set(ten.after["objects"])
 
 
 def test_not_one_of_their_rows_was_read(ten: Measured) -> None:
@@ -188,7 +196,7 @@ def test_nothing_of_theirs_depends_on_ours_or_ours_on_theirs(ten: Measured) -> N
         "  SELECT d.*, place(classid, objid) AS one, place(refclassid, refobjid) AS other"
         "  FROM pg_depend AS d WHERE refclassid <> 'pg_namespace'::regclass) AS d"
         f" WHERE (one = '{SCHEMA}') <> (other = '{SCHEMA}')"
-        "   AND other NOT IN ('pg_catalog', '')".replace(
+        "   AND one <> 'pg_toast' AND other NOT IN ('pg_catalog', '')".replace(
             "place(classid, objid)", _PLACE.format(c="d.classid", o="d.objid")
         ).replace("place(refclassid, refobjid)", _PLACE.format(c="d.refclassid", o="d.refobjid"))
     )
@@ -197,8 +205,9 @@ def test_nothing_of_theirs_depends_on_ours_or_ours_on_theirs(ten: Measured) -> N
 
 #: The schema of an object, or of the table that it belongs to.
 _PLACE = (
-    "coalesce((SELECT coalesce(i.schema, split_part(i.identity, '.', 1), '')"
-    " FROM pg_identify_object({c}, {o}, 0) AS i WHERE i.type NOT IN ('index constraint')), '')"
+    "(SELECT coalesce(i.schema,"
+    " split_part(regexp_replace(i.identity, '^.*( on |for )', ''), '.', 1), '')"
+    " FROM pg_identify_object({c}, {o}, 0) AS i)"
 )
 
 
@@ -210,7 +219,7 @@ def test_everything_that_was_made_is_marked_and_empty(ten: Measured) -> None:
         " UNION ALL SELECT typname, obj_description(oid, 'pg_type') FROM pg_type"
         f" WHERE typnamespace = '{SCHEMA}'::regnamespace AND typtype IN ('e', 'd')"
     )
-    assert len(objects) > 40
+    assert len(objects) > 35
     assert [name for name, mark in objects if not str(mark).startswith("ingest-canary ")] == []
     assert all_empty(ten.database)
 
@@ -397,28 +406,28 @@ def test_types_of_extensions_are_substituted_or_left_out_and_named(database: Dat
 @pytest.mark.parametrize(
     ("statement", "named"),
     [
-        ('CREATE TABLE public.theirs (s {s}."public.orders/order_status")', "theirs"),
-        ('CREATE DOMAIN public.theirs AS {s}."public.orders/order_status"', "theirs"),
-        ('CREATE FUNCTION public.theirs({s}."public.orders/positive_amount") RETURNS int'
-         " LANGUAGE sql AS 'SELECT 1'", "theirs"),
-        ('CREATE TABLE public.theirs (n bigint REFERENCES {s}."public.orders/crm.customers")',
+        ('CREATE TABLE public.theirs (m {s}."public.t/mood")', "theirs"),
+        ('CREATE DOMAIN public.theirs AS {s}."public.t/mood"', "theirs"),
+        ('CREATE FUNCTION public.theirs({s}."public.t/amount") RETURNS int LANGUAGE sql'
+         " AS 'SELECT 1'", "theirs"),
+        ('CREATE TABLE public.theirs (n int REFERENCES {s}."public.t/parents")', "theirs"),
+        ("CREATE TABLE public.theirs (n bigint DEFAULT nextval('{s}.\"public.t/id sequence\"'))",
          "theirs"),
-        ("CREATE TABLE public.theirs (n bigint DEFAULT"
-         " nextval('{s}.\"public.orders/id sequence\"'))", "theirs"),
         ("CREATE TYPE {s}.foreign_enum AS ENUM ('a')", "foreign_enum"),
-        ('COMMENT ON TYPE {s}."public.orders/order_status" IS NULL', "public.orders/order_status"),
-        ('COMMENT ON DOMAIN {s}."public.orders/positive_amount" IS \'mine\'', "positive_amount"),
-        ('COMMENT ON TABLE {s}."public.orders/crm.customers" IS NULL', "crm.customers"),
+        ('COMMENT ON TYPE {s}."public.t/mood" IS NULL', "public.t/mood"),
+        ('COMMENT ON DOMAIN {s}."public.t/amount" IS \'mine\'', "public.t/amount"),
+        ('COMMENT ON TABLE {s}."public.t/parents" IS NULL', "public.t/parents"),
     ],
+    ids=lambda text: text[:40],
 )  # fmt: skip
 def test_what_is_not_ours_among_the_new_kinds_is_refused_and_named(
     database: Database, statement: str, named: str
 ) -> None:
-    database.sql(SHOP.read_text())
-    assert run_once(database.dsn, like("public.orders")).outcome == "ok"
+    database.sql(SMALL)
+    assert run_once(database.dsn, like("public.t", rows=50)).outcome == "ok"
     database.sql(statement.format(s=SCHEMA))
     with unchanged(database):
-        assert named in refusal(database.dsn, runner=like("public.orders"))
+        assert named in refusal(database.dsn, runner=like("public.t", rows=50))
         with pytest.raises(TargetRefused, match=named):
             remove_all(database.dsn)
 
@@ -467,9 +476,9 @@ def test_rows_that_a_crash_left_are_gone_after_the_next_start(database: Database
 
 
 def test_targets_that_share_a_canary_share_its_likeness(database: Database) -> None:
-    database.sql(SHOP.read_text())
+    database.sql(SMALL)
     other = Target("other", database.dsn)
-    assert run_once(database.dsn, like("crm.tickets")).outcome == "ok"
+    assert run_once(database.dsn, like("public.t")).outcome == "ok"
     built = oids(database)
-    assert run_once(other, like("crm.tickets", strategies=ALL_SIX)).outcome == "ok"
+    assert run_once(other, like("public.t", strategies=ALL_SIX)).outcome == "ok"
     assert oids(database) == built

@@ -20,6 +20,7 @@ from monitor.suite.mirror.values import PLENTY, Form, Maker, choose
 _NUMBER = r"\(?'?(-?\d+(?:\.\d+)?)'?\)?"
 _LITERAL = re.compile(r"'((?:[^']|'')*)'|(?<![\w.'])(-?\d+)(?![\w.'])")
 _INTEGRAL = ("int2", "int4", "int8", "oid")
+_NUMBERS = (*_INTEGRAL, "numeric", "float4", "float8")
 
 
 def with_checks(form: Form, name: str, kind: str, checks: Iterable[str]) -> Form:
@@ -44,8 +45,9 @@ def _narrowed(form: Form, subject: str, kind: str, check: str) -> Form:
         form = replace(form, alphabet=alphabet, length=length)
     for operator, number in re.findall(rf"length\({subject}\) (=|<=|>=|<|>) {_NUMBER}", check):
         form = _with_length(form, operator, int(Decimal(number)))
-    for operator, number in re.findall(rf"(?<!length\(){subject} (>=|>|<=|<) {_NUMBER}", check):
-        form = _with_bound(form, operator, Decimal(number), kind)
+    if kind in _NUMBERS:
+        for operator, number in re.findall(rf"{subject} (>=|>|<=|<) {_NUMBER}", check):
+            form = _with_bound(form, operator, Decimal(number), kind)
     return form
 
 

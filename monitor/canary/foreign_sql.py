@@ -46,6 +46,8 @@ async def refuse_foreign_statement(
             if not (error.sqlstate or "").startswith(("42", "0A", "22", "26")):
                 raise
             reason = str(error).splitlines()[0]
+            if error.sqlstate == "0A000":
+                reason = "it is no SELECT, INSERT, UPDATE, DELETE or MERGE"
     if reason:
         raise TargetRefused(
             f"{title}: {reason}; it may use tables of schema {schema} only, named {{table}} and"

@@ -29,6 +29,8 @@ _END_SECONDS = 1.0
 #: Seconds behind its schedule from which on a client leaves out what it missed.
 _LATE_SECONDS = 1.0
 _SAMPLES = 20_000
+#: What asyncpg raises on a session that is gone; the last where it is about to notice that itself.
+_LOST = (asyncpg.InterfaceError, OSError, asyncpg.InternalClientError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +155,12 @@ async def _client(spec: Spec, driver: Driver, number: int, tally: _Tally) -> Non
         started = perf_counter()
         try:
             await driver.fetch(statement.text, *drawn.choice(statement.keys))
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except (asyncpg.PostgresError, *_LOST) as error:
+            lost = driver.is_closed() or isinstance(error, _LOST)
             if not tally.ended():
                 tally.errors[_brief(error)] += 1
-                tally.lost += driver.is_closed()
-            if driver.is_closed():
+                tally.lost += lost
+            if lost:
                 return
         else:
             tally.add(perf_counter() - started)

@@ -148,13 +148,13 @@ def test_a_write_load_has_a_table_of_its_own(database: Database) -> None:
         ("SELECT pg_catalog.pg_terminate_backend(1)", "it uses function pg_terminate_backend"),
         ("SELECT pg_catalog.pg_reload_conf()", "it uses function pg_reload_conf"),
         ("SELECT pg_catalog.nextval('public.numbers')", "it uses function nextval"),
-        ("TRUNCATE {table}", "syntax error"),
-        ("DROP TABLE public.theirs", "syntax error"),
+        ("TRUNCATE {table}", "it is no SELECT, INSERT, UPDATE, DELETE or MERGE"),
+        ("DROP TABLE public.theirs", "it is no SELECT"),
         ("SELECT 1; END; DROP TABLE public.theirs; --", "multiple commands"),
         ("DELETE FROM {table}", "it writes to orders, which is measured"),
         ("WITH d AS (DELETE FROM {table} RETURNING id) SELECT * FROM d", "it writes to orders"),
         ("SELECT FROM WHERE", "syntax error"),
-        ("COPY {table} TO PROGRAM 'true'", "syntax error"),
+        ("COPY {table} TO PROGRAM 'true'", "it is no SELECT"),
     ],
 )
 def test_what_would_leave_our_schema_or_spoil_the_measurement_is_refused(
@@ -195,7 +195,7 @@ def test_sessions_that_are_lost_are_counted_and_errors_named(database: Database)
     run = run_once(database.dsn, loaded(ALL_SIX, clients=2, progress=at(1, end_one)))
     assert run.outcome == "ok", run.failures
     assert "1 of 2 clients lost their session" in report(run)
-    assert "terminating connection" in report(run) or "SQLSTATE" in report(run)
+    assert "errors: 1 × " in report(run)
 
 
 KILLED = """

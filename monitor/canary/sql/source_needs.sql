@@ -31,4 +31,4 @@ JOIN pg_catalog.pg_namespace AS n ON n.oid = f.pronamespace
 UNION
 SELECT p.oid, 'value', 0::oid, 'the time or the user', 'pg_catalog', 's'
 FROM parts AS p WHERE p.tree ~ 'SQLVALUEFUNCTION'
-ORDER BY 1, 2, 3
+ORDER BY 1, 2, 3, 6

@@ -99,7 +99,7 @@ class SourceColumn:
 
 
 @dataclass(frozen=True, slots=True)
-class Parent:
+class SourceParent:
     """The table that a foreign key points to, and its key columns in the key's order."""
 
     schema: str
@@ -118,7 +118,7 @@ class SourceConstraint:
     needs: tuple[Need, ...] = ()
     options: tuple[str, ...] = ()
     domain: int = 0
-    parent: Parent | None = None
+    parent: SourceParent | None = None
     match_full: bool = False
     deferrable: bool = False
     deferred: bool = False
@@ -186,7 +186,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Extra:
+class Addition:
     """What is added to a built table if its rows allow it; ``title`` is what people read."""
 
     title: str
@@ -204,10 +204,10 @@ class Filling:
 
 @dataclass(frozen=True, slots=True)
 class Blueprint:
-    """How a likeness is built in our schema, in order: parts, fillings, rows on trial, extras.
+    """How a likeness is built in our schema, in order: parts, fillings, rows on trial, additions.
 
     ``definition`` changes when anything of it does. ``row(n)`` is a row on trial as a tuple of
-    ``columns``, ``rows`` their number; what they do not satisfy among ``extras`` is left out.
+    ``columns``, ``rows`` their number; what they do not satisfy among ``additions`` is left out.
     ``not_copied`` was left out before, each with the reason; ``remarks`` is what is otherwise than
     in the source, ``profile`` how its rows are made, ``guessed`` whether without any statistics.
     """
@@ -219,7 +219,7 @@ class Blueprint:
     columns: tuple[str, ...]
     rows: int
     row: Callable[[int], tuple[object, ...]]
-    extras: tuple[Extra, ...]
+    additions: tuple[Addition, ...]
     not_copied: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     profile: tuple[str, ...] = ()

@@ -21,7 +21,7 @@ from monitor.canary.identifiers import (
 )
 from monitor.errors import TargetRefused
 from monitor.model import Notice
-from monitor.source import Blueprint, Extra, Part
+from monitor.source import Addition, Blueprint, Part
 
 #: Classes of SQLSTATE that say something of the rows or the statement, not of the server.
 _TELLING = ("0A", "21", "22", "23", "42")
@@ -95,7 +95,7 @@ async def _build(session: Session, blueprint: Blueprint) -> tuple[str, ...]:
         raise TargetRefused(
             f"from_table {blueprint.table}: not to be made here: {reason}"
         ) from error
-    left_out = [e for extra in blueprint.extras if (e := await _add(driver, extra))]
+    left_out = [e for addition in blueprint.additions if (e := await _add(driver, addition))]
     mark = part_mark("table", blueprint.definition, tuple(left_out))
     await _mark(driver, schema, Part("table", blueprint.table, ""), mark)
     await tables.empty_together(driver, schema, names_of(blueprint))
@@ -131,17 +131,17 @@ async def _try_rows(driver: Driver, schema: str, blueprint: Blueprint) -> None:
             return
 
 
-async def _add(driver: Driver, extra: Extra) -> str:
+async def _add(driver: Driver, addition: Addition) -> str:
     """Add a key, an index or a check; returns why it had to be left out, or nothing."""
     try:
         async with driver.transaction():  # a savepoint
-            await driver.execute(extra.statement)
+            await driver.execute(addition.statement)
     except asyncpg.PostgresError as error:
         if not _telling(error):
             raise
         reason = str(error).splitlines()[0]
         violated = (error.sqlstate or "").startswith("23")
-        return f"{extra.title} ({'rows made here do not satisfy it' if violated else reason})"
+        return f"{addition.title} ({'rows made here do not satisfy it' if violated else reason})"
     return ""
 
 

@@ -100,7 +100,8 @@ async def _serve(spec: Spec, pipe: Connection) -> None:
         except TargetError as error:
             pipe.send(str(error))
             return
-        pipe.send([driver.get_server_pid() for driver in drivers])
+        # Asked, since a pooler would have told another one when the session began.
+        pipe.send([await d.fetchval("SELECT pg_catalog.pg_backend_pid()") for d in drivers])
         report = await _work(spec, drivers, pipe)
         with suppress(OSError):
             pipe.send(report)

@@ -111,17 +111,17 @@ def test_it_is_no_stranger_and_a_stranger_still_is_one(database: Database) -> No
     assert [sample.other_sessions for sample in samples] == [1, 1]
 
 
-def test_the_rate_is_kept(database: Database) -> None:
-    database.sql("SELECT 1")
-    run = run_once(database.dsn, loaded(ALL_SIX, clients=2, rate=50, rows=5000))
+def test_the_rate_is_never_exceeded(database: Database) -> None:
+    run = run_once(database.dsn, loaded(clients=2, rate=50))
     text = report(run)
+    assert text.startswith("Concurrent load (2 clients, 50/s in all: point reads on the shapes)")
     rate = float(text.partition(" statements, ")[2].partition("/s")[0].replace(",", ""))
-    assert 25 < rate <= 60, text
+    assert 0 < rate <= 55, text
 
 
 def test_a_write_load_has_a_table_of_its_own(database: Database) -> None:
     sql = "UPDATE {load} SET payload = 'n ' || {n} WHERE id = 1 + {n} % 10000"
-    run = run_once(database.dsn, loaded(ALL_SIX, clients=2, sql=sql))
+    run = run_once(database.dsn, loaded(clients=2, sql=sql))
     assert run.outcome == "ok", run.failures
     assert "errors" not in report(run)
     # The strategies' own work is told from it.

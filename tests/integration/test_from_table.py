@@ -385,6 +385,19 @@ def test_a_check_that_rows_do_not_satisfy_is_left_out_and_named_in_every_run(
         assert "CONSTRAINT fine CHECK ((a >= 10))" in run.environment.tables["public.t"]
 
 
+def test_partitions_of_partitions_are_measured_as_one_plain_table(database: Database) -> None:
+    database.sql(
+        "CREATE TABLE public.t (a int, b text, PRIMARY KEY (a, b)) PARTITION BY RANGE (a);"
+        " CREATE TABLE public.t1 PARTITION OF public.t FOR VALUES FROM (1) TO (9)"
+        " PARTITION BY LIST (b); CREATE TABLE public.t2 PARTITION OF public.t1 DEFAULT"
+    )
+    run = run_once(database.dsn, like("public.t", strategies=ALL_SIX))
+    assert run.outcome == "ok", run.failures
+    assert "measured as a plain table: its partitions are partitioned themselves" in told(run)
+    run = run_once(database.dsn, like("public.t2"))
+    assert run.outcome == "ok", run.failures
+
+
 def test_types_of_extensions_are_substituted_or_left_out_and_named(database: Database) -> None:
     database.sql(
         "CREATE EXTENSION citext; CREATE EXTENSION hstore; CREATE EXTENSION pg_trgm;"

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from monitor.errors import TargetRefused
 from monitor.source import (
     Need,
-    Parent,
     SourceColumn,
     SourceConstraint,
     SourceIndex,
+    SourceParent,
     SourcePartition,
     SourceTable,
     SourceType,
@@ -190,8 +190,12 @@ def test_foreign_keys_that_share_a_column_find_their_parents() -> None:
         column(4, "no"),
         constraints=(
             unique("k", "p", 1, 4),
-            SourceConstraint("u", "f", (1, 2), "FOREIGN KEY", parent=Parent("public", "u", (a, b))),
-            SourceConstraint("v", "f", (1, 3), "FOREIGN KEY", parent=Parent("public", "v", (a, c))),
+            SourceConstraint(
+                "u", "f", (1, 2), "FOREIGN KEY", parent=SourceParent("public", "u", (a, b))
+            ),
+            SourceConstraint(
+                "v", "f", (1, 3), "FOREIGN KEY", parent=SourceParent("public", "v", (a, c))
+            ),
         ),
     )
     shape = likeness(source, "public.t", "s", 500)
@@ -227,7 +231,7 @@ def test_what_stands_on_something_elsewhere_is_left_out_with_its_name() -> None:
         "index i (function public.f())",
         "index j (it is invalid there)",
     )
-    assert [extra.title for extra in blueprint.extras] == [
+    assert [each.title for each in blueprint.additions] == [
         "primary key k",
         "check constraint d",
     ]
@@ -294,11 +298,11 @@ def test_of_many_partitions_the_last_are_kept() -> None:
     assert "rows go round its 32 partitions (68 more are left out)" in blueprint.remarks
 
 
-@given(st.floats(21, 1e9), st.floats(0.97, 1.03))
-def test_rounded_statistics_are_near_and_few(value: float, wobble: float) -> None:
+@given(st.floats(21, 1e9))
+def test_rounded_statistics_are_near_and_few(value: float) -> None:
     one = statistics.distinct_values(Statistics(value, 0, 4), 1)
     assert one
-    assert 0.6 < one / value < 1.7
+    assert 0.55 < one / value < 1.45
     assert str(one).strip("0") in ("1", "2", "5")
     assert statistics.width(Statistics(1, 0, 5)) == 5
 

@@ -1,6 +1,20 @@
 -- Columns of some relations ($1: oids), with what they are filled by and three statistics. Of
 -- pg_stats nothing else is read: the rest of it are values of rows. Where a partitioned table was
 -- never analysed as a whole, its largest partition speaks for it.
+WITH relations AS (
+    SELECT b.oid AS base, l.oid, l.relkind, l.reltuples, l.relname, n.nspname
+    FROM pg_catalog.unnest($1::oid[]) AS b (oid)
+    CROSS JOIN LATERAL (SELECT b.oid UNION SELECT t.relid
+                        FROM pg_catalog.pg_partition_tree(b.oid) AS t) AS m (oid)
+    JOIN pg_catalog.pg_class AS l ON l.oid = m.oid
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = l.relnamespace
+), statistics AS (
+    SELECT DISTINCT ON (r.base, s.attname)
+           r.base, s.attname, s.n_distinct, s.null_frac, s.avg_width
+    FROM relations AS r
+    JOIN pg_catalog.pg_stats AS s ON s.schemaname = r.nspname AND s.tablename = r.relname
+    ORDER BY r.base, s.attname, r.oid <> r.base, s.inherited <> (r.relkind = 'p'), r.reltuples DESC
+)
 SELECT c.oid AS relation, a.attnum AS number, a.attname::text AS name,
        a.atttypid AS type, a.atttypmod AS typmod,
        pg_catalog.format_type(a.atttypid, a.atttypmod) AS text,
@@ -18,16 +32,7 @@ JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
 JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
 LEFT JOIN pg_catalog.pg_collation AS o ON o.oid = a.attcollation
 LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-LEFT JOIN LATERAL (
-    SELECT s.n_distinct, s.null_frac, s.avg_width
-    FROM pg_catalog.pg_class AS l
-    JOIN pg_catalog.pg_namespace AS n ON n.oid = l.relnamespace
-    JOIN pg_catalog.pg_stats AS s
-        ON s.schemaname = n.nspname AND s.tablename = l.relname AND s.attname = a.attname
-    WHERE l.oid = c.oid
-       OR l.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree(c.oid))
-    ORDER BY l.oid <> c.oid, s.inherited <> (l.relkind = 'p'), l.reltuples DESC
-    LIMIT 1) AS s ON true
+LEFT JOIN statistics AS s ON s.base = c.oid AND s.attname = a.attname
 LEFT JOIN LATERAL (
     -- What an identity or a nextval() draws from; its state is not read.
     SELECT e.refobjid, e.objid FROM pg_catalog.pg_depend AS e

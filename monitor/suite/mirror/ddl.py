@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from monitor.source import (
+    Addition,
     Counting,
-    Extra,
     Part,
     SourceConstraint,
     SourceIndex,
@@ -161,16 +161,16 @@ def parent_parts(draft: Draft, keys: Sequence[ForeignKey]) -> Iterator[Part]:
         yield Part("table", name, _stored(head, []))
 
 
-def extras(draft: Draft, keys: Sequence[ForeignKey], findings: Findings) -> Iterator[Extra]:
+def additions(draft: Draft, keys: Sequence[ForeignKey], findings: Findings) -> Iterator[Addition]:
     """Keys, foreign keys, indexes, checks and storage of columns, in the order they are added."""
     constraints = [c for c in draft.source.constraints if _possible(c, draft, findings)]
     for constraint in constraints:
         if constraint.kind in "pu":
             yield _unique(constraint, draft)
     for index in draft.source.indexes:
-        extra = _index(index, draft, findings)
-        if extra is not None:
-            yield extra
+        addition = _index(index, draft, findings)
+        if addition is not None:
+            yield addition
     for key in keys:
         yield _foreign_key(key, draft)
     for constraint in constraints:
@@ -208,18 +208,18 @@ def _title(constraint: SourceConstraint) -> str:
     return words.get(constraint.kind, "check constraint")
 
 
-def _unique(constraint: SourceConstraint, draft: Draft) -> Extra:
+def _unique(constraint: SourceConstraint, draft: Draft) -> Addition:
     definition, deferrable, rest = constraint.definition.partition(" DEFERRABLE")
     options = f" WITH ({', '.join(constraint.options)})" if constraint.options else ""
     name = quote(part_name(draft.table, constraint.name))
-    return Extra(
+    return Addition(
         f"{_title(constraint)} {constraint.name}",
         f"ALTER TABLE {draft.qualified} ADD CONSTRAINT {name}"
         f" {definition}{options}{deferrable}{rest}",
     )
 
 
-def _index(index: SourceIndex, draft: Draft, findings: Findings) -> Extra | None:
+def _index(index: SourceIndex, draft: Draft, findings: Findings) -> Addition | None:
     title = f"unique index {index.name}" if index.unique else f"index {index.name}"
     reason = obstacle(index.needs, draft.source.types)
     if any(number not in draft.columns for number in index.uses):
@@ -232,7 +232,7 @@ def _index(index: SourceIndex, draft: Draft, findings: Findings) -> Extra | None
     unique = "UNIQUE " if index.unique else ""
     name = quote(part_name(draft.table, index.name))
     body = draft.text(_after_using(index.definition))
-    return Extra(title, f"CREATE {unique}INDEX {name} ON {draft.qualified} USING{body}")
+    return Addition(title, f"CREATE {unique}INDEX {name} ON {draft.qualified} USING{body}")
 
 
 def _after_using(definition: str) -> str:
@@ -240,11 +240,11 @@ def _after_using(definition: str) -> str:
     return "".join(words[words.index("USING") + 1 :])
 
 
-def _foreign_key(key: ForeignKey, draft: Draft) -> Extra:
+def _foreign_key(key: ForeignKey, draft: Draft) -> Addition:
     constraint, parent = key.constraint, key.constraint.parent
     assert parent is not None  # noqa: S101 - for mypy
     columns = ", ".join(quote(column.name) for column in parent.columns)
-    return Extra(
+    return Addition(
         f"foreign key {constraint.name}",
         f"ALTER TABLE {draft.qualified} ADD CONSTRAINT {quote(constraint.name)}"
         f" FOREIGN KEY ({draft.names(constraint.columns)})"
@@ -255,7 +255,7 @@ def _foreign_key(key: ForeignKey, draft: Draft) -> Extra:
     )
 
 
-def _check(constraint: SourceConstraint, draft: Draft) -> Extra:
+def _check(constraint: SourceConstraint, draft: Draft) -> Addition:
     definition = draft.text(re.sub(r"( NO INHERIT| NOT VALID)+$", "", constraint.definition))
     if constraint.domain:
         domain = draft.source.types[constraint.domain].name
@@ -263,10 +263,10 @@ def _check(constraint: SourceConstraint, draft: Draft) -> Extra:
         what = f"ALTER DOMAIN {draft.ours[constraint.domain]}"
     else:
         title, what = f"check constraint {constraint.name}", f"ALTER TABLE {draft.qualified}"
-    return Extra(title, f"{what} ADD CONSTRAINT {quote(constraint.name)} {definition}")
+    return Addition(title, f"{what} ADD CONSTRAINT {quote(constraint.name)} {definition}")
 
 
-def _storage(draft: Draft) -> Iterator[Extra]:
+def _storage(draft: Draft) -> Iterator[Addition]:
     for column in draft.columns.values():
         source = column.source
         change = f"ALTER TABLE {draft.qualified} ALTER COLUMN {quote(column.name)} SET"
@@ -274,7 +274,7 @@ def _storage(draft: Draft) -> Iterator[Extra]:
             continue
         if source.storage:
             word = _STORAGE[source.storage]
-            yield Extra(f"storage of {column.name} ({word})", f"{change} STORAGE {word}")
+            yield Addition(f"storage of {column.name} ({word})", f"{change} STORAGE {word}")
         if source.compression:
             word = source.compression
-            yield Extra(f"compression of {column.name} ({word})", f"{change} COMPRESSION {word}")
+            yield Addition(f"compression of {column.name} ({word})", f"{change} COMPRESSION {word}")

@@ -25,6 +25,9 @@ from monitor.suite.mirror.rows import Cell, cells, value_at
 from monitor.suite.mirror.slots import slots_of, unique_keys
 from monitor.suite.mirror.types import resolve, sqlalchemy_type
 
+#: How the server words a unique key in which two nulls are alike.
+_ONE_NULL = "NULLS NOT DISTINCT"
+
 
 @dataclass(frozen=True, slots=True)
 class _Likeness:
@@ -100,11 +103,15 @@ def _filled_by_sequence(key: Sequence[str], columns: Sequence[Column]) -> bool:
 
 
 def _settled(column: Column, how: Partitioning | None, draft: Draft) -> Column:
-    """The column with what partitions make of it."""
+    """The column with what partitions, and keys that allow a single null, make of it."""
     if how is not None and column.source.number in draft.source.partition_columns:
         share = column.null_share if how.default else 0.0
         maker = how.maker if how.column == column.name and how.maker else column.maker
         return replace(column, maker=maker, null_share=share)
+    keys = [(c.columns, c.definition) for c in draft.source.constraints]
+    keys += [(i.columns, i.definition) for i in draft.source.indexes]
+    if any(column.source.number in numbers and _ONE_NULL in text for numbers, text in keys):
+        return replace(column, null_share=0.0)
     return column
 
 
@@ -191,9 +198,9 @@ def _blueprint(made: _Likeness, findings: Findings) -> Blueprint:
         *ddl.table_parts(draft, made.how),
         *ddl.parent_parts(draft, keys),
     )
-    extras = tuple(ddl.extras(draft, keys, findings))
+    additions = tuple(ddl.additions(draft, keys, findings))
     profile = tuple(_described(column) for column in made.columns)
-    texts = [*(part.statement for part in parts), *(extra.statement for extra in extras), *profile]
+    texts = [*(part.statement for part in parts), *(each.statement for each in additions), *profile]
     source = draft.source
     if source.access_method != "heap":
         findings.remarks.append(f"its access method {source.access_method} is not used")
@@ -206,7 +213,7 @@ def _blueprint(made: _Likeness, findings: Findings) -> Blueprint:
         columns=tuple(made.cells),
         rows=made.rows,
         row=lambda n: tuple(cell(n) for cell in functions),
-        extras=extras,
+        additions=additions,
         not_copied=(*source.extras, *findings.not_copied),
         remarks=tuple(findings.remarks),
         profile=profile,

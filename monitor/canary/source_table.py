@@ -11,6 +11,7 @@ import asyncio
 import difflib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
@@ -112,11 +113,12 @@ async def _read(driver: Driver, source: Source) -> SourceTable:
 
 
 async def _relation(driver: Driver, source: Source) -> Record:
-    try:
+    relation = None
+    with suppress(asyncpg.InvalidParameterValueError):
         async with driver.transaction():  # a savepoint: a name may be no name at all
-            relation = await driver.fetchrow(sql.load("source_relation"), source.table)
-    except (asyncpg.InvalidNameError, asyncpg.PostgresSyntaxError):
-        relation = None
+            parts = await driver.fetchval("SELECT pg_catalog.parse_ident($1)", source.table)
+            if len(parts) == 2:
+                relation = await driver.fetchrow(sql.load("source_relation"), *parts)
     if relation is None:
         raise TargetRefused(f"from_table {source.table}: {await _not_there(driver, source.table)}")
     kind = _KINDS.get(relation["relkind"])

@@ -2,7 +2,8 @@
 
 Each change locks the table and checks its mark in the same transaction. Nothing is ever issued with
 CASCADE, and TRUNCATE and LOCK say ONLY, so that a table of somebody else's that inherits from ours
-stays as it is. Tables stay between runs, emptied: a new table would be a new statistics entry.
+stays as it is; of a partitioned table, where ONLY means nothing, every partition is locked and its
+mark checked. Tables stay between runs, emptied: a new table would be a new statistics entry.
 """
 
 from __future__ import annotations

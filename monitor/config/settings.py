@@ -210,6 +210,13 @@ class LoadSettings(_Section):
     """One statement on {table} (a shape's table), {load} (a table for it to write to, with columns
     id and payload and 10,000 rows) and {n} (a number below rows); default: point reads."""
 
+    @model_validator(mode="after")
+    def _often_enough(self) -> LoadSettings:
+        # The server ends sessions of ours that are idle for two minutes.
+        if self.rate is not None and self.clients > 60 * self.rate:
+            raise ValueError("each client would do less than a statement a minute; raise rate")
+        return self
+
     def load(self) -> Load | None:
         """The load, if there is to be one."""
         return Load(self.clients, self.rate, self.sql) if self.clients else None

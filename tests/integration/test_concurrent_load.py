@@ -79,7 +79,7 @@ def test_point_reads_go_on_during_a_run_and_end_with_it(database: Database) -> N
             )
         ),
     )
-    run = run_once(database.dsn, loaded(ALL_SIX, clients=3, progress=look))
+    run = run_once(database.dsn, loaded(ALL_SIX, rows=500, clients=3, progress=look))
     assert run.outcome == "ok", run.failures
     assert seen == [[(4, 3)]]
     gone(database)
@@ -192,7 +192,8 @@ def test_sessions_that_are_lost_are_counted_and_errors_named(database: Database)
             f" application_name = 'ingest-canary' AND query LIKE 'SELECT * FROM \"{SCHEMA}\"%'"
         )
 
-    run = run_once(database.dsn, loaded(ALL_SIX, clients=2, progress=at(1, end_one)))
+    runner = loaded(ALL_SIX, rows=500, clients=2, progress=at(1, end_one))
+    run = run_once(database.dsn, runner)
     assert run.outcome == "ok", run.failures
     assert "1 of 2 clients lost their session" in report(run)
     assert "errors: 1 × " in report(run)

@@ -62,8 +62,8 @@ def test_a_row_that_got_lost_is_still_missed(database: Database, folder: Path) -
     text = (folder / "staging.py").read_text()
     where = 'select(into.staging).where(into.staging.c.sku != "sku-000007")'
     (folder / "staging.py").write_text(text.replace("select(into.staging)", where))
-    runner = Runner(resolve_plan(load(folder / "canary.toml")), LIMITS, SCHEMA)
-    run = run_once(database.dsn, runner)
+    settings = load(folder / "canary.toml", {"suite": {"rows": 10_000, "rounds": 1}})
+    run = run_once(database.dsn, Runner(resolve_plan(settings), LIMITS, SCHEMA))
     assert run.outcome == "failed"
     assert {failure.reason for failure in run.failures} == {"rows_missing"}
     assert "holds 4,999 rows after 5,000 were sent" in run.failures[0].message

@@ -1,5 +1,6 @@
--- A relation by its name as written in SQL ($1), without a look at its rows: what it is, and what of
--- it is not copied. No row if there is none of that name.
+-- A relation by its schema ($1) and name ($2), without a look at its rows: what it is, and what of it
+-- is not copied. No row if there is none of that name. Looked up in the catalogue, since a name
+-- resolved by the server would need USAGE on the schema.
 SELECT c.oid, n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS relkind,
        c.relpersistence = 'u' AS unlogged, c.relpersistence = 't' AS temporary,
        greatest(c.reltuples, (SELECT sum(l.reltuples)
@@ -20,4 +21,4 @@ FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_am AS m ON m.oid = c.relam
 LEFT JOIN pg_catalog.pg_partitioned_table AS p ON p.partrelid = c.oid
-WHERE c.oid = pg_catalog.to_regclass($1)
+WHERE n.nspname = $1 AND c.relname = $2

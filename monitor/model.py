@@ -16,6 +16,7 @@ from sqlalchemy import MetaData, Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.environment import Environment
+from monitor.source import Blueprint, Source
 
 Value = int | float | str | bool
 RowForm = Literal["dicts", "objects", "tuples"]
@@ -50,7 +51,8 @@ class Destination:
     """Where a strategy inserts: one open transaction on one table.
 
     ``connection`` and ``driver`` are the same session seen through SQLAlchemy and through asyncpg.
-    ``columns`` are the names of the values of a tuple row, in order.
+    ``columns`` are the names of the values of a tuple row, in order. ``staging`` is a second table
+    with these columns and nothing else, for strategies that ask for one; it is empty at first.
     """
 
     connection: AsyncConnection
@@ -58,6 +60,7 @@ class Destination:
     table: Table
     entity: type
     columns: tuple[str, ...]
+    staging: Table | None = None
 
 
 InsertFunction = Callable[..., Awaitable[None]]
@@ -68,7 +71,9 @@ class Strategy:
     """One way to insert a batch of rows.
 
     ``insert(destination, rows, **parameters)`` sends one batch, ``rows`` being in ``row_form``;
-    ``parameters`` holds what can be swept, with defaults; ``label`` is what people read.
+    ``parameters`` holds what can be swept, with defaults; ``label`` is what people read. With
+    ``staging`` the destination has a staging table; with ``merges`` a row whose key is there
+    already replaces the old one, so that as many rows are expected as there are different keys.
     """
 
     name: str
@@ -76,6 +81,8 @@ class Strategy:
     row_form: RowForm
     insert: InsertFunction
     parameters: Mapping[str, Value]
+    staging: bool = False
+    merges: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +91,7 @@ class Shape:
 
     ``build(metadata)`` declares the table in the metadata's schema; ``row(n, **parameters)`` gives
     the values of row *n* by column name, without the columns that the server or a column default
-    fills.
+    fills. A shape made like a table has a ``source`` until that is read, then a ``blueprint``.
     """
 
     name: str
@@ -92,6 +99,8 @@ class Shape:
     build: Callable[[MetaData], Table]
     row: Callable[..., dict[str, Any]]
     parameters: Mapping[str, Value]
+    source: Source | None = None
+    blueprint: Blueprint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,16 +139,39 @@ class CaseKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Load:
+    """What other clients do meanwhile: ``sql`` or point reads, ``rate`` statements a second in all.
+
+    Without a rate every client starts its next statement when the last one is done.
+    """
+
+    clients: int
+    rate: float | None = None
+    sql: str | None = None
+
+    def __str__(self) -> str:
+        clients = f"{self.clients} client{'s' if self.clients > 1 else ''}"
+        pace = "as fast as they can" if self.rate is None else f"{self.rate:g}/s in all"
+        return f"{clients}, {pace}: {self.sql or 'point reads on the shapes'}"
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """The suite resolved against the catalogue: the cases, and how many rounds of each."""
+    """The suite resolved against the catalogue: the cases, how many rounds of each, the load."""
 
     cases: tuple[Case, ...]
     rounds: int
     warm_up_rows: int = 100
+    load: Load | None = None
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
         return tuple({case.shape.name: case.shape for case in self.cases}.values())
+
+    @property
+    def unread(self) -> bool:
+        """Whether some shape's source was not read yet."""
+        return any(shape.source and not shape.blueprint for shape in self.shapes)
 
 
 @dataclass(frozen=True, slots=True)

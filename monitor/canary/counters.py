@@ -82,10 +82,8 @@ class StatementCounters:
         rows = await self._fetch("statements")
         return {row["queryid"]: Work(*list(row.values())[1:]) for row in rows}
 
-    async def work_between(
-        self, before: Snapshot, after: Snapshot, table: str | None = None
-    ) -> Work:
-        """What inserts into a table of ours (default: any) did between two snapshots.
+    async def work_between(self, before: Snapshot, after: Snapshot, *tables: str) -> Work:
+        """What statements that write to tables of ours (default: any) did between two snapshots.
 
         Counters that went backwards (entry evicted or reset meanwhile) count from zero.
         """
@@ -96,8 +94,8 @@ class StatementCounters:
         }
         texts = await self._texts(list(changed))
         schema = self._session.target.schema
-        name = qualified(schema, table) if table else f"{quote(schema)}."
-        ours = [work for queryid, work in changed.items() if _writes_to(texts[queryid], name)]
+        names = [qualified(schema, table) for table in tables] or [f"{quote(schema)}."]
+        ours = [work for queryid, work in changed.items() if _writes_to(texts[queryid], names)]
         return sum(ours, Work())
 
     async def _texts(self, queryids: Sequence[int]) -> Mapping[int, str]:
@@ -118,8 +116,9 @@ def _increase(before: Work | None, after: Work) -> Work:
     return after if before is None or after.calls < before.calls else after - before
 
 
-def _writes_to(text: str, name: str) -> bool:
-    return text.lstrip()[:6].upper() in ("INSERT", 'COPY "') and name in text
+def _writes_to(text: str, names: Sequence[str]) -> bool:
+    writing = text.lstrip()[:6].upper() in ("INSERT", 'COPY "', "UPDATE", "DELETE", "MERGE ")
+    return writing and any(name in text for name in names)
 
 
 async def statement_counters(session: Session) -> tuple[StatementCounters | None, list[Notice]]:
@@ -194,10 +193,17 @@ class Activity:
     other_sessions: int | None
 
 
-async def activity(session: Session, tables: Sequence[int]) -> Activity:
-    """The server's activity now; ``tables`` are the oids of ours."""
+async def activity(
+    session: Session, tables: Sequence[int], companions: Sequence[int] = ()
+) -> Activity:
+    """The server's activity now; ``tables`` are the oids of ours.
+
+    ``companions`` are backends of ours besides the session's, which are no strangers.
+    """
     with translated(session.target):
-        row = await session.driver.fetchrow(sql.load("activity", session.version), list(tables))
+        row = await session.driver.fetchrow(
+            sql.load("activity", session.version), list(tables), list(companions)
+        )
     assert row is not None  # noqa: S101 - for mypy; the query always gives a row
     return Activity(
         int(row["wal_position"]),
@@ -221,10 +227,13 @@ async def wal_position(target: Target) -> int:
 
 
 async def table_oids(session: Session, names: Sequence[str]) -> dict[str, int]:
-    """Oids of our tables by name."""
+    """Oids of our tables by name; those that are not there are left out."""
     schema = session.target.schema
     with translated(session.target):
-        return {
-            name: await session.driver.fetchval("SELECT $1::regclass::oid", qualified(schema, name))
+        found = {
+            name: await session.driver.fetchval(
+                "SELECT pg_catalog.to_regclass($1)::oid", qualified(schema, name)
+            )
             for name in names
         }
+    return {name: oid for name, oid in found.items() if oid is not None}

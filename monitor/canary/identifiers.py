@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 from monitor import __version__
+from monitor.sql_text import literal, qualified, quote
+
+__all__ = [
+    "PRODUCT",
+    "definition_in",
+    "is_marked",
+    "left_out_in",
+    "literal",
+    "part_mark",
+    "qualified",
+    "quote",
+    "schema_mark",
+    "staging_name",
+    "table_mark",
+]
 
 PRODUCT = "ingest-canary"
-_MARK = re.compile(rf"{PRODUCT} \d+\.\d+\.\d+\S* (?:schema|table)\b")
+_MARK = re.compile(rf"{PRODUCT} \d+\.\d+\.\d+\S* (?:schema|table|type|sequence)\b")
 _DEFINITION = re.compile(r"definition ([0-9a-f]{12})")
 
 
-def quote(name: str) -> str:
-    """The name as a quoted SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def qualified(schema: str, name: str) -> str:
-    """Schema and name, both quoted."""
-    return f"{quote(schema)}.{quote(name)}"
-
-
-def literal(text: str) -> str:
-    """The text as an SQL string literal, for statements that take no parameters."""
-    return "'" + text.replace("'", "''") + "'"
+def staging_name(table: str) -> str:
+    """What a table's staging table is called."""
+    return f"{table[:54]}:staging"
 
 
 def schema_mark() -> str:
@@ -37,6 +43,21 @@ def table_mark(definition: str) -> str:
         f"{PRODUCT} {__version__} table, definition {definition}: emptied before every round;"
         " keep nothing here"
     )
+
+
+def part_mark(kind: str, definition: str, left_out: tuple[str, ...] = ()) -> str:
+    """The comment that marks a part of a likeness: a table, type or sequence.
+
+    That of its table also keeps what had to be left out, so that a later run can tell.
+    """
+    text = f"{PRODUCT} {__version__} {kind}, definition {definition}: part of a likeness"
+    return f"{text}; left out: {json.dumps(left_out, ensure_ascii=False)}" if left_out else text
+
+
+def left_out_in(mark: str) -> tuple[str, ...]:
+    """What a likeness's mark says was left out of it."""
+    text = mark.partition("; left out: ")[2]
+    return tuple(json.loads(text)) if text else ()
 
 
 def is_marked(comment: str | None) -> bool:

@@ -55,5 +55,6 @@ def _described(removal: Removal, target: Target) -> str:
     if not removal.tables and not removal.schema:
         return f"nothing of ours in schema {target.schema}"
     tables = ", ".join(removal.tables) or "none"
+    types = f"; types: {', '.join(removal.types)}" if removal.types else ""
     schema = f"schema {target.schema}" if removal.schema else "the schema stays, as another owns it"
-    return f"dropped tables: {tables}; {schema}"
+    return f"dropped tables: {tables}{types}; {schema}"

@@ -104,7 +104,9 @@ class _Reporter:
             _why(run),
         )
         for notice in run.notices:
-            if str(notice) not in self._notices:
+            if notice.subject == "load":  # what the other clients did: news of every run
+                log.info("%s: %s", run.target, notice)
+            elif str(notice) not in self._notices:
                 self._notices.add(str(notice))
                 log.warning("%s: %s", run.target, notice)
 

@@ -23,7 +23,7 @@ from pydantic_settings import (
 )
 
 from monitor.config.dsn import EXECUTEMANY_MODE
-from monitor.config.settings import PREFIX, Settings
+from monitor.config.settings import FORMS, PREFIX, Settings
 from monitor.errors import ConfigurationError
 
 #: Names with our prefix that are not settings: the file itself, and what tests are told.
@@ -43,6 +43,7 @@ _OPTIONS: Mapping[Location, str] = {
 _WORDS: Mapping[str, str] = {
     "missing": "is required",
     "too_short": "must not be empty",
+    "string_too_short": "must not be empty",
     "dict_type": "must be a table",
     "model_type": "must be a table",
     "tuple_type": "must be a list",
@@ -148,9 +149,16 @@ def _environment_sets(variable: str) -> bool:
 
 
 def _sentence(errors: list[ErrorDetails], origin: _Origin) -> str:
+    errors = [_without_forms(error) for error in errors]
     first, *more = (error for error in errors if not _follows(error, errors))
     text = f"{origin.name(first['loc'])}: {_what(first)}"
     return _ended(f"{text} (and {len(more)} more)" if more else text)
+
+
+def _without_forms(error: ErrorDetails) -> ErrorDetails:
+    """Without what pydantic adds to the place to tell the forms of a setting apart."""
+    location = tuple(part for part in error["loc"] if part not in FORMS)
+    return ErrorDetails(**{**error, "loc": location})
 
 
 def _ended(text: str) -> str:

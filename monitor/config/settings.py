@@ -14,15 +14,18 @@ from pydantic import (
     BeforeValidator,
     ByteSize,
     ConfigDict,
+    Discriminator,
     Field,
     SecretStr,
+    Tag,
     field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from monitor.config.dsn import check_dsn
-from monitor.model import Limits, Target, Transaction, Value
+from monitor.model import Limits, Load, Target, Transaction, Value
+from monitor.source import Source
 
 PREFIX = "INGEST_CANARY_"
 _DURATIONS = "write for example 30s, 10min or 1h"
@@ -128,6 +131,50 @@ class TargetSettings(_Section):
         return _secret(self.dsn, self.dsn_file, "dsn_file") or ""
 
 
+class FromTableSettings(_Section):
+    """A shape made like an existing table; none of its rows is read."""
+
+    from_table: Annotated[str, Field(min_length=1)]
+    """The table as written in SQL, schema included, such as public.orders. Its columns, defaults,
+    keys, indexes, checks and partitions are read once per process, and of its statistics distinct
+    counts, null shares and widths."""
+    dsn: SecretStr | None = None
+    """URL of the database that it is in; default: the target's own. Secret as a whole."""
+    dsn_file: Path | None = None
+    """File that holds that URL, for mounted secrets; read at start."""
+    name: Annotated[str, Field(min_length=1, max_length=60)] | None = None
+    """What the shape is called; default: the table's name as written."""
+
+    @model_validator(mode="after")
+    def _one_dsn(self) -> FromTableSettings:
+        if self.dsn is not None and self.dsn_file is not None:
+            raise ValueError("give at most one of dsn and dsn_file")
+        dsn = self.read_dsn()
+        if dsn is not None:
+            check_dsn(dsn)
+        return self
+
+    def read_dsn(self) -> str | None:
+        """The DSN itself, from the setting or from the file; None: the target's."""
+        return _secret(self.dsn, self.dsn_file, "dsn_file")
+
+    def source(self) -> Source:
+        """What is to be read, and how the shape is called."""
+        return Source(self.from_table, self.name or self.from_table, self.read_dsn())
+
+
+def _shape_form(value: object) -> str:
+    return FORMS[1] if isinstance(value, dict | FromTableSettings) else FORMS[0]
+
+
+#: How a shape is given; parts of an error's place that are no part of the user's file.
+FORMS = ("a shape's name", "a table")
+ShapeSettings = Annotated[
+    Annotated[str, Tag(FORMS[0])] | Annotated[FromTableSettings, Tag(FORMS[1])],
+    Discriminator(_shape_form),
+]
+
+
 class CaseSettings(_Section):
     """One case of the suite; absent values are the suite's or the strategy's own."""
 
@@ -135,8 +182,8 @@ class CaseSettings(_Section):
     """Name of a strategy of the catalogue."""
     parameters: dict[str, Parameter] = {}
     """The strategy's own parameters, such as page_size."""
-    shape: str = "orders"
-    """Name of a shape of the catalogue."""
+    shape: ShapeSettings = "orders"
+    """Name of a shape of the catalogue, or {from_table = "…"}: one made like an existing table."""
     shape_parameters: dict[str, Parameter] = {}
     """The shape's own parameters, such as customers or width."""
     rows: PositiveInt | None = None
@@ -162,6 +209,30 @@ def _default_cases() -> tuple[CaseSettings, ...]:
     return (*(CaseSettings(strategy=name) for name in six), committing)
 
 
+class LoadSettings(_Section):
+    """Other clients' work during a run, so that it is measured as under production's traffic."""
+
+    clients: Annotated[int, Field(ge=0, le=64)] = 0
+    """How many clients, each with a session of its own, in a process of their own. 0: none. The
+    role that `role-sql` makes may have 8 sessions in all."""
+    rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Statements per second of all clients together; default: as fast as they can."""
+    sql: Annotated[str, Field(min_length=1)] | None = None
+    """One statement on {table} (a shape's table), {load} (a table for it to write to, with columns
+    id and payload and 10,000 rows) and {n} (a number below rows); default: point reads."""
+
+    @model_validator(mode="after")
+    def _often_enough(self) -> LoadSettings:
+        # The server ends sessions of ours that are idle for two minutes.
+        if self.rate is not None and self.clients > 60 * self.rate:
+            raise ValueError("each client would do less than a statement a minute; raise rate")
+        return self
+
+    def load(self) -> Load | None:
+        """The load, if there is to be one."""
+        return Load(self.clients, self.rate, self.sql) if self.clients else None
+
+
 class SuiteSettings(_Section):
     """What a run consists of."""
 
@@ -173,6 +244,8 @@ class SuiteSettings(_Section):
     """The cases; default: the six strategies on `orders`, and COPY committing every 1,000 rows."""
     plugins: tuple[Path, ...] = ()
     """Python files with strategies or shapes of your own."""
+    load: LoadSettings = LoadSettings()
+    """Other clients' work during a run; default: none."""
 
 
 class LimitSettings(_Section):
@@ -371,10 +444,12 @@ class Settings(BaseSettings):
         return _secret(self.fingerprint_key, self.fingerprint_key_file, "fingerprint_key_file")
 
     def dsns(self) -> tuple[str, ...]:
-        """Every DSN that is configured: the store's and the targets', for masking."""
+        """Every DSN that is configured: store's, targets' and sources', for masking."""
         url = self.store.read_url()
         targets = tuple(target.read_dsn() for target in self.targets.values())
-        return (url, *targets) if url else targets
+        shapes = (case.shape for case in self.suite.cases)
+        sources = (s.read_dsn() for s in shapes if isinstance(s, FromTableSettings))
+        return tuple(dsn for dsn in (url, *targets, *sources) if dsn)
 
     def target_list(self) -> tuple[Target, ...]:
         """The configured targets as the rest of the program sees them."""

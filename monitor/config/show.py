@@ -14,7 +14,13 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from monitor.config.dsn import without_secrets
-from monitor.config.settings import CaseSettings, Settings, TargetSettings
+from monitor.config.settings import (
+    CaseSettings,
+    FromTableSettings,
+    LoadSettings,
+    Settings,
+    TargetSettings,
+)
 
 
 def masked(settings: Settings) -> str:
@@ -23,6 +29,9 @@ def masked(settings: Settings) -> str:
     for name, target in settings.targets.items():
         if target.dsn is not None:
             values["targets"][name]["dsn"] = without_secrets(target.dsn.get_secret_value())
+    for case, shown in zip(settings.suite.cases, values["suite"]["cases"], strict=True):
+        if isinstance(case.shape, FromTableSettings) and case.shape.dsn is not None:
+            shown["shape"]["dsn"] = without_secrets(case.shape.dsn.get_secret_value())
     if settings.store.url is not None:
         values["store"]["url"] = without_secrets(settings.store.url.get_secret_value())
     if settings.fingerprint_key is not None:
@@ -64,7 +73,9 @@ def commented_defaults() -> str:
     for model, path in (
         (Settings, ""),
         *((field.annotation, name) for name, field in _sections()),
+        (LoadSettings, "suite.load"),
         (CaseSettings, "[suite.cases]"),
+        (FromTableSettings, "suite.cases.shape"),
         (TargetSettings, "targets.main"),
     ):
         lines += _commented(model, path)

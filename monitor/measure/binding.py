@@ -6,16 +6,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import MetaData, Table
+from sqlalchemy import Column, MetaData, Table
 from sqlalchemy.orm import registry
 from sqlalchemy.sql import quoted_name
 from sqlalchemy.sql.schema import CallableColumnDefault, ScalarElementColumnDefault
 
 from monitor.canary.connection import Session
+from monitor.canary.identifiers import staging_name
+from monitor.canary.likenesses import names_of
 from monitor.canary.tables import metadata_for
 from monitor.errors import ConfigurationError
+from monitor.measure.load_table import load_tables
 from monitor.measure.probes import probe_tables
 from monitor.model import Case, Destination, Plan, Shape
+from monitor.source import Blueprint
 
 Rows = Sequence[Any]
 
@@ -30,27 +34,48 @@ class Bound:
     entity: type
     columns: tuple[str, ...]
     defaults: Mapping[str, Callable[[], Any]]
+    staging: Table | None = None
 
     def destination(self, session: Session) -> Destination:
         return Destination(
-            session.connection, session.driver, self.table, self.entity, self.columns
+            session.connection, session.driver, self.table, self.entity, self.columns, self.staging
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """Everything that a plan needs in one schema; made once per process, since mappers stay."""
+    """Everything that a plan needs in one schema; made once per process, since mappers stay.
+
+    ``tables`` are made from what is declared, ``blueprints`` tell by the shape's name how what is
+    made like a table is built. Staging tables come last: their columns may be of types made there.
+    """
 
     shapes: Mapping[str, Bound]
     tables: tuple[Table, ...]
+    blueprints: Mapping[str, Blueprint]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all tables."""
+        staging = (bound.staging for bound in self.shapes.values() if bound.staging is not None)
+        plain = tuple(str(table.name) for table in (*self.tables, *staging))
+        return plain + tuple(name for b in self.blueprints.values() for name in names_of(b))
 
 
 def bind(plan: Plan, schema: str) -> Binding:
-    """Declare the plan's tables and the probes' in a schema."""
+    """Declare the plan's tables and the probes' in a schema; shapes not yet read are left out."""
     metadata = metadata_for(schema)
-    shapes = {shape.name: _bind_shape(shape, plan, metadata) for shape in plan.shapes}
-    bound = tuple(shape.table for shape in shapes.values())
-    return Binding(shapes, bound + probe_tables(metadata))
+    ready = [shape for shape in plan.shapes if not shape.source or shape.blueprint]
+    shapes = {shape.name: _bind_shape(shape, plan, metadata) for shape in ready}
+    return Binding(
+        shapes,
+        tables=(
+            *(shapes[shape.name].table for shape in ready if not shape.blueprint),
+            *probe_tables(metadata),
+            *load_tables(plan.load, metadata),
+        ),
+        blueprints={shape.name: shape.blueprint for shape in ready if shape.blueprint},
+    )
 
 
 def _bind_shape(shape: Shape, plan: Plan, metadata: MetaData) -> Bound:
@@ -66,7 +91,20 @@ def _bind_shape(shape: Shape, plan: Plan, metadata: MetaData) -> Bound:
         for column in table.columns
         if isinstance(column.default, _ClientDefault) and column.name not in given
     }
-    return Bound(table, entity, given + tuple(defaults), defaults)
+    columns = given + tuple(defaults)
+    wanted = any(c.strategy.staging for c in plan.cases if c.shape.name == shape.name)
+    staging = _staging_table(table, columns, metadata) if wanted else None
+    return Bound(table, entity, columns, defaults, staging)
+
+
+def _staging_table(table: Table, columns: Sequence[str], metadata: MetaData) -> Table:
+    """The table's columns without keys, defaults and the cost of WAL, as staging tables are."""
+    return Table(
+        quoted_name(staging_name(table.name), quote=True),
+        metadata,
+        *(Column(name, table.c[name].type) for name in columns),
+        prefixes=["UNLOGGED"],
+    )
 
 
 def _filler(default: _ClientDefault) -> Callable[[], Any]:
@@ -106,3 +144,18 @@ def _check_keys(rows: list[dict[str, Any]], bound: Bound, shape: str) -> None:
             raise ConfigurationError(
                 f"shape {shape}: row {n:,} has other keys than row 0 ({', '.join(odd)})."
             )
+
+
+def expected_rows(case: Case, bound: Bound, batches: Sequence[Rows]) -> int:
+    """How many rows the table holds when all batches are in."""
+    keys = [column.name for column in bound.table.primary_key]
+    if not case.strategy.merges or not set(keys) <= set(bound.columns):
+        return sum(len(batch) for batch in batches)
+    places = [bound.columns.index(key) for key in keys]
+    return len({tuple(_at(row, keys, places)) for batch in batches for row in batch})
+
+
+def _at(row: Any, keys: Sequence[str], places: Sequence[int]) -> list[Any]:
+    if isinstance(row, tuple):
+        return [row[place] for place in places]
+    return [row[key] if isinstance(row, dict) else getattr(row, key) for key in keys]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import monotonic
@@ -24,9 +24,12 @@ from monitor.environment import Environment
 from monitor.errors import BudgetExceeded, LockLost, RoundTimeout, TargetError, TargetUnavailable
 from monitor.measure.binding import bind, make_batches
 from monitor.measure.clocks import SteadyClock, collector_held_off, exempt_from_collection
+from monitor.measure.conditions import prepare_likenesses, with_conditions
 from monitor.measure.disturbance import checkpoint_started
+from monitor.measure.load import concurrent_load
 from monitor.measure.probes import measure_probes
 from monitor.measure.round import GRACE_SECONDS, Bench, Round, insert_batches, measure_round
+from monitor.measure.sources import read_sources
 from monitor.measure.summary import summarise
 from monitor.measure.wal import WalMeter, start_meter
 from monitor.model import (
@@ -92,6 +95,7 @@ class Runner:
         self._fingerprint_key = fingerprint_key
         self._plan = plan
         self._limits = limits
+        self._schema = schema
         self._binding = bind(plan, schema)
         self._progress = progress
         self._warm = False
@@ -132,19 +136,45 @@ class Runner:
     async def _measure(
         self, session: Session, record: _Record, order: random.Random, wal_allowance: int
     ) -> None:
+        if self._plan.unread:
+            await self._read_sources(session, record)
         await bound_statements(session, self._limits.round_seconds)
         await tables.prepare(session, self._binding.tables)
-        record.environment = await read_environment(session, self._fingerprint_key)
         counters, notices = await statement_counters(session)
-        record.notices += notices
-        names = [table.name for table in self._binding.tables]
-        oids = list((await table_oids(session, names)).values())
-        bench = Bench(session, self._limits, counters, oids, self.clock)
         record.meter = await start_meter(session, counters, wal_allowance)
-        await self._warm_up(bench, record)
-        for number in range(1, self._plan.rounds + 1):
-            await self._block(bench, record, order, number, record.meter)
+        remarks, failed = await prepare_likenesses(session, self._binding)
+        record.notices += [*notices, *remarks]
+        self._give_up(record, failed)
+        environment = await read_environment(session, self._fingerprint_key)
+        blueprints = self._binding.blueprints.values()
+        record.environment = with_conditions(environment, blueprints, self._plan.load)
+        oids = list((await table_oids(session, self._binding.names)).values())
+        async with concurrent_load(session, self._plan, self._binding, self._limits) as load:
+            bench = Bench(session, self._limits, counters, oids, self.clock, load.pids)
+            await self._warm_up(bench, record)
+            for number in range(1, self._plan.rounds + 1):
+                await self._block(bench, record, order, number, record.meter)
+                await load.check()
+        record.notices += load.notices
         record.redo_positions.add((await activity(session, oids)).redo_position)
+
+    async def _read_sources(self, session: Session, record: _Record) -> None:
+        """Read the tables that shapes are made like, once per process."""
+        reading = await read_sources(self._plan, session.target)
+        self._plan = reading.plan
+        self._binding = bind(self._plan, self._schema)
+        self._give_up(record, reading.failed)
+
+    def _give_up(self, record: _Record, failed: Mapping[str, TargetError]) -> None:
+        """Fail the cases of shapes that cannot be had now; the others go on, if there are any."""
+        for case in self._plan.cases:
+            if case.shape.name in failed:
+                error = failed[case.shape.name]
+                record.failures[case.key].append(failure_of(error, self.clock.now(), case.key, 0))
+                record.given_up.add(case.key)
+        if failed and len(record.given_up) == len(self._plan.cases):
+            record.failures.clear()
+            raise next(iter(failed.values()))
 
     async def _warm_up(self, bench: Bench, record: _Record) -> None:
         """A few rows of every case, and in a fresh process a whole round; both discarded."""
@@ -152,6 +182,8 @@ class Runner:
             exempt_from_collection()
         counts = {self._plan.warm_up_rows} if self._warm else {self._plan.warm_up_rows, 0}
         for case in self._plan.cases:
+            if case.key in record.given_up:
+                continue
             self._refuse_late(record)
             bound = self._binding.shapes[case.shape.name]
             self._progress(0, self._total, f"warming up {case.key}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import MetaData, Table
 
@@ -13,6 +13,7 @@ from monitor.config.dsn import EXECUTEMANY_MODE
 from monitor.config.settings import CaseSettings, SuiteSettings
 from monitor.errors import ConfigurationError
 from monitor.model import Case, Plan, Shape, Strategy, Value
+from monitor.source import Source
 from monitor.suite.catalog import Catalog
 
 Named = TypeVar("Named", Strategy, Shape)
@@ -31,7 +32,8 @@ def resolve(suite: SuiteSettings, catalog: Catalog, only: Iterable[str] = ()) ->
     if wanted:
         cases = _narrow(cases, wanted, suite, catalog)
     _reject_duplicates(cases)
-    return Plan(cases=tuple(cases), rounds=suite.rounds)
+    _reject_ambiguous(cases)
+    return Plan(cases=tuple(cases), rounds=suite.rounds, load=suite.load.load())
 
 
 def _narrow(
@@ -46,10 +48,11 @@ def _narrow(
 
 def _case(settings: CaseSettings, suite: SuiteSettings, catalog: Catalog) -> Case:
     strategy = _lookup(catalog.strategies, settings.strategy, "strategy")
-    shape = _lookup(catalog.shapes, settings.shape, "shape")
+    shape = _shape(settings, catalog)
     parameters = _parameters(strategy, settings.parameters)
     shape_parameters = _parameters(shape, settings.shape_parameters)
-    check_row(shape, shape_parameters)
+    if shape.source is None:
+        check_row(shape, shape_parameters)
     rows = settings.rows or suite.rows
     if settings.rows and settings.batch_size and settings.batch_size > rows:
         raise ConfigurationError(
@@ -66,6 +69,33 @@ def _case(settings: CaseSettings, suite: SuiteSettings, catalog: Catalog) -> Cas
         transaction=settings.transaction,
         variant=_variant(settings, strategy, shape, suite.rows),
     )
+
+
+def _shape(settings: CaseSettings, catalog: Catalog) -> Shape:
+    """The catalogue's shape; or one that a table will be read for before it is measured."""
+    if isinstance(settings.shape, str):
+        return _lookup(catalog.shapes, settings.shape, "shape")
+    source = settings.shape.source()
+    if source.name in catalog.shapes:
+        raise ConfigurationError(
+            f"from_table {source.table}: the name '{source.name}' is that of another shape; give it"
+            " another name."
+        )
+    return Shape(source.name, f"Like {source.table}", _unread, _unread, {}, source=source)
+
+
+def _unread(*_: object, **__: object) -> Any:
+    raise ConfigurationError("a shape made like a table cannot be used before the table is read.")
+
+
+def _reject_ambiguous(cases: Iterable[Case]) -> None:
+    """Two tables, or one of two databases, must not go by one name."""
+    known: dict[str, Source] = {}
+    for source in (case.shape.source for case in cases):
+        if source is not None and known.setdefault(source.name, source) != source:
+            raise ConfigurationError(
+                f"from_table: two tables are called '{source.name}'; give one of them another name."
+            )
 
 
 def _lookup(known: Mapping[str, Named], name: str, kind: str) -> Named:

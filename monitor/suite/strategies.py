@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from monitor.model import Destination, InsertFunction, RowForm, Strategy
+from monitor.suite.array_literal import array_literal
 from monitor.suite.parameters import label_of, parameters_of
 
 Dicts = Sequence[Mapping[str, Any]]
@@ -25,10 +26,14 @@ Tuples = Sequence[tuple[Any, ...]]
 _DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 
 
-def strategy(*, rows: RowForm) -> Callable[[InsertFunction], Strategy]:
+def strategy(
+    *, rows: RowForm, staging: bool = False, merges: bool = False
+) -> Callable[[InsertFunction], Strategy]:
     """Turn an insert function into a ``Strategy``; registers nothing.
 
-    Its name, first docstring line and keyword-only parameters become the strategy's.
+    Its name, first docstring line and keyword-only parameters become the strategy's. ``staging``:
+    it gets a staging table as ``into.staging``. ``merges``: rows with a key that is there already
+    replace the old ones, so that the table holds fewer than were sent.
     """
 
     def decorate(function: InsertFunction) -> Strategy:
@@ -38,6 +43,8 @@ def strategy(*, rows: RowForm) -> Callable[[InsertFunction], Strategy]:
             row_form=rows,
             insert=function,
             parameters=parameters_of(function),
+            staging=staging,
+            merges=merges,
         )
 
     return decorate
@@ -85,13 +92,33 @@ async def asyncpg_copy(into: Destination, rows: Tuples) -> None:
 @strategy(rows="tuples")
 async def asyncpg_unnest(into: Destination, rows: Tuples) -> None:
     """asyncpg unnest: one INSERT … SELECT FROM unnest(array per column)"""
-    await into.driver.execute(_unnest_statement(into.table, into.columns), *zip(*rows, strict=True))
+    columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
+    for number in _array_columns(into.table, into.columns):
+        columns[number] = [array_literal(values) for values in columns[number]]
+    await into.driver.execute(_unnest_statement(into.table, into.columns), *columns)
 
 
 @cache
 def _unnest_statement(table: Table, columns: tuple[str, ...]) -> str:
+    """unnest takes arrays of arrays apart to the last element, so these travel as literals."""
     quote = _DIALECT.identifier_preparer
     names = ", ".join(quote.quote_identifier(name) for name in columns)
-    types = [table.c[name].type.compile(_DIALECT) for name in columns]
-    arrays = ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(types, start=1))
-    return f"INSERT INTO {quote.format_table(table)} ({names}) SELECT * FROM unnest({arrays})"  # noqa: S608
+    types = _types(table, columns)
+    nested = _array_columns(table, columns)
+    sent = ["TEXT" if n in nested else kind for n, kind in enumerate(types)]
+    arrays = ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(sent, start=1))
+    head = f"INSERT INTO {quote.format_table(table)} ({names})"
+    if not nested:
+        return f"{head} SELECT * FROM unnest({arrays})"  # noqa: S608
+    cells = [f"c{n}::{kind}" if n in nested else f"c{n}" for n, kind in enumerate(types)]
+    aliases = ", ".join(f"c{n}" for n in range(len(types)))
+    return f"{head} SELECT {', '.join(cells)} FROM unnest({arrays}) AS u ({aliases})"  # noqa: S608
+
+
+def _types(table: Table, columns: Sequence[str]) -> list[str]:
+    return [table.c[name].type.compile(_DIALECT) for name in columns]
+
+
+@cache
+def _array_columns(table: Table, columns: tuple[str, ...]) -> tuple[int, ...]:
+    return tuple(n for n, kind in enumerate(_types(table, columns)) if kind.endswith("[]"))

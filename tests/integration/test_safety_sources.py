@@ -28,7 +28,9 @@ def test_nothing_in_the_sources_cascades() -> None:
 
 def test_one_module_alone_truncates_drops_and_locks() -> None:
     """On a canary; the store drops its own old partitions, in one module too."""
-    statement = re.compile(r"\b(TRUNCATE (TABLE|ONLY)|DROP (TABLE|SCHEMA|INDEX)|LOCK TABLE)\b")
+    statement = re.compile(
+        r"\b(TRUNCATE (TABLE|ONLY)|DROP (TABLE|SCHEMA|INDEX|TYPE|DOMAIN|SEQUENCE)|LOCK TABLE)\b"
+    )
     found = {p.relative_to(SOURCES) for p in FILES if statement.search(_code(p))}
     assert found == {Path("canary/tables.py"), Path("store/partitions.py")}
 

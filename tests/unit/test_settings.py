@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from monitor.config.load import load
-from monitor.config.settings import Settings, TargetSettings
+from monitor.config.settings import FromTableSettings, Settings, TargetSettings
 from monitor.config.show import commented_defaults, masked
 
 SECRET = "s3cr3t-canary"
@@ -114,3 +114,31 @@ def test_every_setting_is_documented() -> None:
         and name not in {"suite", "limits", "detection", "alerts", "store", "web", "log"}
     ]
     assert undocumented == []
+
+
+def test_the_secret_of_a_shapes_source_is_masked_and_its_form_survives(tmp_path: Path) -> None:
+    text = (
+        "[suite]\nload = { clients = 2, sql = 'SELECT 1' }\ncases = [{ strategy = 'asyncpg_copy',"
+        f" shape = {{ from_table = 'public.t', dsn = '{DSN}', name = 'ours' }} }}]"
+    )
+    settings = load(written(tmp_path, text))
+    assert settings.dsns() == (DSN,)
+    shown = masked(settings)
+    assert SECRET not in shown + repr(settings)
+    assert tomllib.loads(shown)["suite"]["cases"][0]["shape"] == {
+        "from_table": "public.t",
+        "dsn": DSN.replace(SECRET, "***"),
+        "name": "ours",
+    }
+    assert tomllib.loads(shown)["suite"]["load"] == {"clients": 2, "sql": "SELECT 1"}
+
+
+def test_a_source_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    cases = '[{"strategy": "orm_bulk", "shape": {"from_table": "public.t"}}]'
+    monkeypatch.setenv("INGEST_CANARY_SUITE__CASES", cases)
+    monkeypatch.setenv("INGEST_CANARY_SUITE__LOAD__CLIENTS", "3")
+    suite = load().suite
+    assert isinstance(suite.cases[0].shape, FromTableSettings)
+    load_ = suite.load.load()
+    assert load_ is not None
+    assert str(load_) == "3 clients, as fast as they can: point reads on the shapes"

@@ -1,4 +1,5 @@
--- What else happened on the server: counters to compare before and after a round. $1: our tables.
+-- What else happened on the server: counters to compare before and after a round. $1: our tables,
+-- $2: backends of ours besides this one.
 SELECT pg_catalog.pg_current_wal_insert_lsn() - '0/0'::pg_lsn AS wal_position,
        (SELECT redo_lsn - '0/0'::pg_lsn FROM pg_catalog.pg_control_checkpoint()) AS redo_position,
        (SELECT checkpoints_timed + checkpoints_req FROM pg_catalog.pg_stat_bgwriter) AS checkpoints,
@@ -12,5 +13,5 @@ SELECT pg_catalog.pg_current_wal_insert_lsn() - '0/0'::pg_lsn AS wal_position,
        CASE WHEN pg_catalog.pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') THEN
            (SELECT count(*) FROM pg_catalog.pg_stat_activity
             WHERE backend_type = 'client backend' AND state = 'active'
-              AND pid <> pg_catalog.pg_backend_pid())
+              AND pid <> pg_catalog.pg_backend_pid() AND pid <> ALL ($2::int[]))
        END AS other_sessions

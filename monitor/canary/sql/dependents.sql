@@ -14,9 +14,10 @@ WITH ours AS (
       -- What is published is the guard's question of its own.
       AND d.classid <> 'pg_catalog.pg_publication_rel'::regclass
 ), owners AS (
-    SELECT coalesce(r.ev_class, k.conrelid, a.adrelid, g.tgrelid, y.polrelid, c.oid) AS relation,
+    SELECT coalesce(r.ev_class, nullif(k.conrelid, 0), a.adrelid, g.tgrelid, y.polrelid, c.oid)
+               AS relation,
            d.classid, d.objid, d.objsubid,
-           coalesce(p.pronamespace, t.typnamespace) AS namespace
+           coalesce(p.pronamespace, t.typnamespace, k.connamespace) AS namespace
     FROM dependents AS d
     LEFT JOIN pg_catalog.pg_rewrite AS r
         ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND r.oid = d.objid

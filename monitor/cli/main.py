@@ -11,6 +11,7 @@ from monitor import __version__
 from monitor.cli.admin import cleanup, role_sql
 from monitor.cli.config import config
 from monitor.cli.detect import detect
+from monitor.cli.doctor import doctor
 from monitor.cli.history import history
 from monitor.cli.measure import measure
 from monitor.cli.pause import pause, resume
@@ -30,7 +31,9 @@ def group() -> None:
     """
 
 
-for command in (run, measure, history, detect, pause, resume, store, config, role_sql, cleanup):
+for command in (
+    run, measure, doctor, history, detect, pause, resume, store, config, role_sql, cleanup,
+):  # fmt: skip
     group.add_command(command)
 
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from monitor.config.dsn import without_secrets
-from monitor.config.settings import CaseSettings, Settings, TargetSettings
+from monitor.config.settings import CaseSettings, ConnectSettings, Settings, TargetSettings
 
 
 def masked(settings: Settings) -> str:
@@ -23,6 +23,8 @@ def masked(settings: Settings) -> str:
     for name, target in settings.targets.items():
         if target.dsn is not None:
             values["targets"][name]["dsn"] = without_secrets(target.dsn.get_secret_value())
+        sent = values["targets"][name]["connect"]["server_settings"]
+        sent |= {each: "***" for each in sent if "." in each}  # an extension's may hold a secret
     if settings.store.url is not None:
         values["store"]["url"] = without_secrets(settings.store.url.get_secret_value())
     if settings.fingerprint_key is not None:
@@ -66,6 +68,7 @@ def commented_defaults() -> str:
         *((field.annotation, name) for name, field in _sections()),
         (CaseSettings, "[suite.cases]"),
         (TargetSettings, "targets.main"),
+        (ConnectSettings, "targets.main.connect"),
     ):
         lines += _commented(model, path)
     return "\n".join(lines) + "\n"

@@ -99,8 +99,9 @@ def print_both(ways: tuple[Way, Way], runs: tuple[Run, Run], as_json: bool, to: 
 def _table(ways: tuple[Way, Way], found: tuple[CaseDifference, ...]) -> Table:
     table = Table(
         title=f"{ways[1].label} over {ways[0].label}: what it adds, µs per row",
-        caption="medians of paired blocks; interval and share of the first way's wall time; a"
-        " round trip takes"
+        caption="medians of paired blocks with their interval, as a share of the first way's wall"
+        " time, and the difference of the fast ends (steadier where others disturb); a round trip"
+        " takes"
         f" {ways[0].path.round_trip_seconds * 1e6:,.0f} and"
         f" {ways[1].path.round_trip_seconds * 1e6:,.0f} µs",
         title_justify="left",
@@ -110,7 +111,7 @@ def _table(ways: tuple[Way, Way], found: tuple[CaseDifference, ...]) -> Table:
         padding=(0, 0),
     )
     table.add_column("strategy", no_wrap=True)
-    for name in ("wall", "interval", "share", "client", "server", "commit", "rest"):
+    for name in ("wall", "interval", "share", "fast", "client", "server", "commit", "rest"):
         table.add_column(name, justify="right", no_wrap=True)
     for each in sorted(found, key=lambda each: -each.wall_ratio.median):
         table.add_row(*_row(each))
@@ -123,6 +124,7 @@ def _row(each: CaseDifference) -> Iterator[str]:
     yield f"  {_microseconds(wall)}"
     yield f"  {_microseconds(wall, 'low')} … {_microseconds(wall, 'high')}"
     yield f"  {each.wall_ratio.median - 1:+.0%}"
+    yield f"  {each.fast_seconds_per_row * 1e6:+.2f}"
     for part in _PARTS[1:]:
         yield f"  {_microseconds(each.seconds_per_row[part])}"
 
@@ -166,4 +168,5 @@ def _case_as_json(each: CaseDifference) -> dict[str, Any]:
             for part, estimate in each.seconds_per_row.items()
         },
         "wall_ratio": asdict(each.wall_ratio),
+        "fast_seconds_per_row": each.fast_seconds_per_row,
     }

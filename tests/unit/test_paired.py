@@ -50,6 +50,7 @@ def test_differences_are_paired_by_block() -> None:
     assert found.pairs == 5
     assert (wall.low, wall.median, wall.high) == pytest.approx((1e-6, 1e-6, 1e-6))
     assert found.wall_ratio.median == pytest.approx(1.1)
+    assert found.fast_seconds_per_row == pytest.approx(1e-6)
     client = found.seconds_per_row["client"]
     assert client
     assert client.median == 0

@@ -104,7 +104,7 @@ def _event_triggers(facts: Facts) -> Finding:
         named = listed(f"{each.name} ({each.event})" for each in ddl)
         return warning(
             "event_triggers",
-            f"{named} fires on our CREATE and DROP TABLE, outside the clocks: it may refuse or log"
+            f"{named} fires when we make or remove tables, outside the clocks: it may refuse or log"
             " them",
             "look whether it lets schema pass; a run changes tables only when their definition did",
         )

@@ -44,8 +44,8 @@ _VACUUM = re.compile(r"(autovacuum|vacuum)_\w+")
 #: What names a place, a person or a moment rather than how the server works.
 _LOCAL = re.compile(
     r".*(file|directory|directories|_dir|name|conninfo|command|port|addresses|zone|path|prefix|user"
-    r"|destination|format|statement_timeout)$|lc_.*|log_.*|transaction_.*|client_.*|ssl_.*|in_hot.*"
-    r"|server_.*|default_text_search_config|DateStyle|IntervalStyle|rds\..*|cloudsql\..*|azure\..*"
+    r"|destination|format|statement_timeout)$|tcp_.*|lc_.*|log_.*|transaction_.*|client_.*|ssl_.*"
+    r"|in_hot.*|server_.*|default_text_search_config|DateStyle|IntervalStyle|rds\..*|cloudsql\..*|azure\..*"
 )
 #: Their values are paths or lists of hosts: told to be different, not how.
 _UNTOLD = frozenset({"synchronous_standby_names"})

@@ -185,6 +185,23 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Connect:
+    """How sessions are opened, so that they are like an application's own.
+
+    ``command_seconds`` is asyncpg's command_timeout; the cache sizes are asyncpg's and SQLAlchemy's
+    numbers of prepared statements; ``server_settings`` are sent when a session begins. ``keep``
+    holds one session for all runs, as a pool does, for at most ``recycle_seconds``.
+    """
+
+    command_seconds: float | None = None
+    statement_cache_size: int = 100
+    prepared_statement_cache_size: int = 100
+    server_settings: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    keep: bool = False
+    recycle_seconds: float = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """A canary database: a name, a DSN (never printed), its schema, and what is tolerated there."""
 
@@ -195,6 +212,7 @@ class Target:
     allow_publication: bool = False
     allow_statement_logging: bool = False
     skip_while: str | None = None
+    connect: Connect = Connect()
 
 
 # --- what was measured ---------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import socket
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError
@@ -83,13 +83,29 @@ class Session:
         return not self.driver.is_closed()
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A session that waits for the next run, until the loop's clock says so."""
+
+    session: Session
+    until: float
+
+
 class Canary:
     """A target as the process knows it; ``dispose`` it at the end."""
 
     def __init__(self, target: Target) -> None:
         self.target = target
+        self._kept: _Kept | None = None
         self._engine: AsyncEngine = create_async_engine(
-            "postgresql+asyncpg://", async_creator=self._connect, poolclass=NullPool
+            "postgresql+asyncpg://", creator=self._create, poolclass=NullPool
+        )
+
+    def _create(self) -> Any:
+        """What ``async_creator`` does, which takes no size for SQLAlchemy's statement cache."""
+        return self._engine.sync_engine.dialect.dbapi.connect(  # type: ignore[union-attr]
+            async_creator_fn=self._connect,
+            prepared_statement_cache_size=self.target.connect.prepared_statement_cache_size,
         )
 
     async def _connect(self) -> Driver:
@@ -99,8 +115,19 @@ class Canary:
     async def session(self) -> AsyncIterator[Session]:
         """Open a bounded session; however it ends, the backend is gone or told to go soon after.
 
+        Where the target keeps its session, one that ended well waits for the next run instead.
         Raises TargetUnavailable or AuthenticationFailed when it cannot be opened.
         """
+        session = await self._take_kept() or await self._open()
+        keep = False
+        try:
+            yield session
+            keep = self.target.connect.keep
+        finally:
+            if not (keep and await self._lay_by(session)):
+                await _close(session.connection, session.driver)
+
+    async def _open(self) -> Session:
         with translated(self.target):
             connection = await self._engine.connect()
         raw = await connection.get_raw_connection()
@@ -109,27 +136,71 @@ class Canary:
         try:
             with translated(self.target):
                 await apply_bounds(driver)
-            yield Session(self.target, connection, driver)
-        finally:
+                if self.target.connect.keep:
+                    await _outlast(driver, self.target.connect.recycle_seconds)
+        except BaseException:
             await _close(connection, driver)
+            raise
+        return Session(self.target, connection, driver)
+
+    async def _take_kept(self) -> Session | None:
+        """The session of the run before, if it is young enough and still answers."""
+        kept, self._kept = self._kept, None
+        if kept is None:
+            return None
+        young = asyncio.get_running_loop().time() < kept.until
+        if young and kept.session.alive and await _answers(kept.session.driver, "SELECT 1"):
+            return kept.session
+        await _close(kept.session.connection, kept.session.driver)
+        return None
+
+    async def _lay_by(self, session: Session) -> bool:
+        """Keep the session for the next run; no, if it may still hold a transaction or a lock."""
+        if not session.alive or session.connection.in_transaction():
+            return False
+        if not await _answers(session.driver, "SELECT pg_catalog.pg_advisory_unlock_all()"):
+            return False
+        seconds = self.target.connect.recycle_seconds
+        self._kept = _Kept(session, asyncio.get_running_loop().time() + seconds)
+        return True
 
     async def dispose(self) -> None:
-        """Forget the engine; sessions are closed by their own blocks."""
+        """Forget the engine and what is kept; other sessions are closed by their own blocks."""
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            await _close(kept.session.connection, kept.session.driver)
         await self._engine.dispose()
 
 
-async def connect(target: Target, *, statement_cache: bool = True) -> Driver:
-    """A bare asyncpg connection named ``ingest-canary``, bounded in time.
+async def _answers(driver: Driver, statement: str) -> bool:
+    """Whether a statement comes back within a moment and without an error."""
+    with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await driver.execute(statement)
+            return True
+    return False
 
-    ``command_timeout`` stays unset: deadlines are the runner's, and a shorter one here would end
-    long inserts. Without a statement cache nothing is left behind in a pooled backend.
+
+async def _outlast(driver: Driver, seconds: float) -> None:
+    """Let the server end the session when it was idle for as long as it may be kept."""
+    await driver.execute(
+        "SELECT pg_catalog.set_config('idle_session_timeout', $1, false)", f"{seconds * 1000:.0f}"
+    )
+
+
+async def connect(target: Target, *, statement_cache: bool = True) -> Driver:
+    """A bare asyncpg connection named ``ingest-canary``, opened as the target's settings say.
+
+    ``command_timeout`` is unset or longer than a round may take: a shorter one would end long
+    inserts. Without a statement cache nothing is left behind in a pooled backend.
     """
+    like = target.connect
     driver: Driver = await asyncpg.connect(
         for_asyncpg(target.dsn),
         timeout=target.connect_seconds,
-        command_timeout=None,
-        statement_cache_size=100 if statement_cache else 0,
-        server_settings={"application_name": PRODUCT},
+        command_timeout=like.command_seconds,
+        statement_cache_size=like.statement_cache_size if statement_cache else 0,
+        server_settings={**dict(like.server_settings), "application_name": PRODUCT},
     )
     _keep_alive(driver)
     return driver
@@ -237,10 +308,18 @@ def translate(error: Exception, target: Target) -> TargetError | None:
     return None
 
 
+def _patience(target: Target) -> str:
+    command = target.connect.command_seconds
+    connect_seconds = f"{target.connect_seconds:g} s"
+    return (
+        connect_seconds if command is None else f"{connect_seconds} (or {command:g} s, a command)"
+    )
+
+
 def _sentence(error: Exception, target: Target) -> str:
     text = (str(error).splitlines() or [""])[0] or type(error).__name__
     if isinstance(error, TimeoutError):
-        text = f"no answer within {target.connect_seconds:g} s"
+        text = f"no answer within {_patience(target)}"
     for secret in secrets_of(target.dsn):
         text = text.replace(secret, "***")
     code = getattr(error, "sqlstate", None)

@@ -18,6 +18,7 @@ from monitor import __version__
 from monitor.canary import sql
 from monitor.canary.connection import Session, translated
 from monitor.environment import HASH_KEY, HASHED, Environment
+from monitor.model import Connect
 
 _LIBRARIES = ("sqlalchemy", "asyncpg", "greenlet")
 
@@ -38,7 +39,10 @@ async def read_environment(session: Session, hash_key: bytes) -> Environment:
         )
     server = {row["name"]: row["value"] for row in settings}
     server |= {row["name"]: hashed(row["name"], row["value"], hash_key) for row in others}
-    client = {**client_facts(), HASH_KEY: hashed(HASH_KEY, "", hash_key)}
+    sent = session.target.connect.server_settings
+    server |= {f"connect.{name}": hashed(name, value, hash_key) for name, value in sent}
+    client = {**client_facts(), **connect_facts(session.target.connect)}
+    client[HASH_KEY] = hashed(HASH_KEY, "", hash_key)
     tables = {row["name"]: row["definition"] for row in definitions}
     return Environment(
         server_version=server_version,
@@ -79,6 +83,17 @@ def client_facts() -> Mapping[str, str]:
         "kernel": platform.release(),
         "cpu": _cpu_model(),
         "cpus": str(len(os.sched_getaffinity(0))),
+    }
+
+
+def connect_facts(connect: Connect) -> Mapping[str, str]:
+    """How sessions are opened, as far as it is not the default; without what the server is sent."""
+    usual = Connect()
+    names = ("command_seconds", "statement_cache_size", "prepared_statement_cache_size", "keep")
+    return {
+        f"connect.{name}": str(getattr(connect, name))
+        for name in names
+        if getattr(connect, name) != getattr(usual, name)
     }
 
 

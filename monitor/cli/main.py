@@ -12,6 +12,7 @@ from monitor.cli.admin import cleanup, role_sql
 from monitor.cli.changes import accept, changes
 from monitor.cli.config import config
 from monitor.cli.detect import detect
+from monitor.cli.doctor import doctor
 from monitor.cli.history import history
 from monitor.cli.measure import measure
 from monitor.cli.pause import pause, resume
@@ -35,6 +36,7 @@ def group() -> None:
 for command in (
     run,
     measure,
+    doctor,
     history,
     changes,
     accept,

@@ -8,6 +8,7 @@ from statistics import median
 from typing import Any
 
 from monitor.environment import Environment
+from monitor.measure.summary import wall_shares
 from monitor.model import CaseResult, Failure, Run
 
 
@@ -69,6 +70,7 @@ def _case(result: CaseResult) -> dict[str, Any]:
         }
         if summary
         else None,
+        "share_of_wall": _shares(result),
         "wal_bytes_per_row": summary.wal_bytes_per_row if summary else None,
         "rounds": [
             asdict(sample)
@@ -83,6 +85,11 @@ def _case(result: CaseResult) -> dict[str, Any]:
         "failures": Counter(failure.reason for failure in result.failures),
         "failure_messages": [_failure(failure) for failure in result.failures],
     }
+
+
+def _shares(result: CaseResult) -> dict[str, float | None] | None:
+    shares = wall_shares(result.counted)
+    return None if shares is None else asdict(shares)
 
 
 def _failure(failure: Failure) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from monitor.measure.runner import Progress as ReportProgress
 from monitor.measure.runner import no_progress
+from monitor.measure.summary import wall_shares
 from monitor.model import Case, CaseResult, Run
 
 #: Columns that the table takes.
@@ -73,11 +74,13 @@ def _table(run: Run, results: list[CaseResult]) -> Table:
         title=f"{run.target}: PostgreSQL {server}, {rows:,} rows × {rounds} rounds,"
         f" {run.duration_seconds:.1f} s",
         caption="client (CPU), server (execution), commit and rest (network, waits; below zero"
-        " where client and server overlap) in µs per row; interval: see README",
+        " where client and server overlap) in µs per row and as shares of the wall time; interval:"
+        " see README",
         title_justify="left",
         caption_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
+        padding=(0, 0),
     )
     table.add_column("strategy", no_wrap=True)
     for name in ("rows/s", "interval", "client", "server", "commit", "rest", "rows/call"):
@@ -96,17 +99,17 @@ def _row(result: CaseResult) -> Iterator[str]:
     if summary is None:
         return
     rate = summary.rows_per_second
-    yield _case_name(result.case)
+    yield case_name(result.case)
     yield f"{rate.median:,.0f}"
     yield f"{_short(rate.low)}–{_short(rate.high)}"
-    yield _microseconds(summary.client_seconds_per_row)
-    yield _microseconds(summary.server_seconds_per_row)
-    yield _microseconds(summary.commit_seconds_per_row)
-    yield _microseconds(summary.rest_seconds_per_row)
+    shares = wall_shares(result.counted)
+    for part in ("client", "server", "commit", "rest"):
+        seconds = getattr(summary, f"{part}_seconds_per_row")
+        yield f"{_microseconds(seconds)} {_share(getattr(shares, part))}"
     yield "–" if summary.rows_per_call is None else f"{summary.rows_per_call:,.0f}"
 
 
-def _case_name(case: Case) -> str:
+def case_name(case: Case) -> str:
     """Strategy, and whatever sets the case apart from the plain one."""
     parts = [case.strategy.name]
     if case.shape.name != "orders":
@@ -120,6 +123,11 @@ def _case_name(case: Case) -> str:
 
 def _short(rate: float) -> str:
     return f"{rate / 1000:,.0f}k" if rate >= 10_000 else f"{rate:,.0f}"
+
+
+def _share(share: float | None) -> str:
+    """As wide whatever its value, so that the figures before it stand below each other."""
+    return f"{share:>4.0%}" if share is not None else "    "
 
 
 def _microseconds(seconds: float | None) -> str:

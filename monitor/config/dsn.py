@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, unquote, unquote_plus, urlsplit
 _SCHEMES = ("postgresql", "postgres", "postgresql+asyncpg")
 _SECRET_PARAMETERS = ("password", "sslpassword")
 _EXAMPLE = "write for example postgresql://user@host:5432/database"
+_OF_THE_DRIVER = ("command_timeout", "statement_cache_size", "prepared_statement_cache_size")
 _ESCAPES = "in a password, write / ? # @ as %2F %3F %23 %40"
 
 EXECUTEMANY_MODE = (
@@ -41,6 +42,12 @@ def _check_query(query: str) -> None:
         raise ValueError(f"the DSN's part after ? is not name=value&…; {_ESCAPES}") from None
     if "executemany_mode" in names:
         raise ValueError(EXECUTEMANY_MODE)
+    for name in _OF_THE_DRIVER:
+        if name in names:
+            raise ValueError(
+                f"{name} in a DSN would go to the server, which does not know it; write it as the"
+                f" target's connect.{name}"
+            )
 
 
 def for_asyncpg(dsn: str) -> str:

@@ -115,6 +115,8 @@ class _Origin:
         self._overrides = overrides
 
     def name(self, location: Location) -> str:
+        if not location:  # of the settings as a whole: the sentence names the keys
+            return str(self._path or "settings")
         dotted = ".".join(str(part) for part in location)
         if _holds(self._overrides, location):
             return _OPTIONS.get(location, f"--{str(location[-1]).replace('_', '-')}")

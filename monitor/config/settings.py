@@ -23,8 +23,9 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from monitor.config.connect import check_command_timeout, check_server_settings
 from monitor.config.dsn import check_dsn
-from monitor.model import Limits, Load, Target, Transaction, Value
+from monitor.model import Connect, Limits, Load, Target, Transaction, Value
 from monitor.source import Source
 
 PREFIX = "INGEST_CANARY_"
@@ -96,6 +97,41 @@ class _Section(BaseModel):
     )
 
 
+class ConnectSettings(_Section):
+    """How sessions are opened; set what your application's engine or pool sets."""
+
+    command_timeout: Duration | None = None
+    """Seconds after which asyncpg gives a statement up; default: never, since rounds have their
+    own deadline. Must be longer than limits.round_timeout."""
+    statement_cache_size: Annotated[int, Field(ge=0)] = 100
+    """Statements that asyncpg keeps prepared (COPY and unnest); 0 as behind a pooler."""
+    prepared_statement_cache_size: Annotated[int, Field(ge=0)] = 100
+    """Statements that SQLAlchemy keeps prepared (the other strategies); 0 as behind a pooler."""
+    server_settings: dict[str, str] = {}
+    """Server settings that a session begins with, such as { synchronous_commit = "off" }."""
+    pool: Literal["fresh", "kept"] = "fresh"
+    """"fresh": a new session for every run; "kept": one for all runs, as a pool keeps it, so that
+    its statements and the server's caches stay warm. What a checkout costs is not timed."""
+    pool_recycle: Duration = 1800.0
+    """Seconds after which a kept session is replaced; idle for so long, the server ends it."""
+
+    @field_validator("server_settings")
+    @classmethod
+    def _allowed(cls, settings: dict[str, str]) -> dict[str, str]:
+        check_server_settings(settings)
+        return settings
+
+    def connect(self) -> Connect:
+        return Connect(
+            command_seconds=self.command_timeout,
+            statement_cache_size=self.statement_cache_size,
+            prepared_statement_cache_size=self.prepared_statement_cache_size,
+            server_settings=tuple(sorted(self.server_settings.items())),
+            keep=self.pool == "kept",
+            recycle_seconds=self.pool_recycle,
+        )
+
+
 class TargetSettings(_Section):
     """A canary database."""
 
@@ -118,6 +154,8 @@ class TargetSettings(_Section):
     log lines."""
     skip_while: str | None = None
     """Read-only SQL query asked before every run; a scalar other than null, false or 0 skips it."""
+    connect: ConnectSettings = ConnectSettings()
+    """How sessions are opened; default: as asyncpg and SQLAlchemy do by themselves."""
 
     @model_validator(mode="after")
     def _one_dsn(self) -> TargetSettings:
@@ -439,6 +477,13 @@ class Settings(BaseSettings):
         self.read_fingerprint_key()
         return self
 
+    @model_validator(mode="after")
+    def _rounds_end_before_commands(self) -> Settings:
+        for name, target in self.targets.items():
+            seconds = target.connect.command_timeout
+            check_command_timeout(name, seconds, self.limits.round_timeout)
+        return self
+
     def read_fingerprint_key(self) -> str | None:
         """The key itself, from the setting or from the file; None: one of our own making."""
         return _secret(self.fingerprint_key, self.fingerprint_key_file, "fingerprint_key_file")
@@ -462,6 +507,7 @@ class Settings(BaseSettings):
                 allow_publication=settings.allow_publication,
                 allow_statement_logging=settings.allow_statement_logging,
                 skip_while=settings.skip_while,
+                connect=settings.connect.connect(),
             )
             for name, settings in self.targets.items()
         )

@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from monitor.config.dsn import without_secrets
 from monitor.config.settings import (
     CaseSettings,
+    ConnectSettings,
     FromTableSettings,
     LoadSettings,
     Settings,
@@ -29,6 +30,8 @@ def masked(settings: Settings) -> str:
     for name, target in settings.targets.items():
         if target.dsn is not None:
             values["targets"][name]["dsn"] = without_secrets(target.dsn.get_secret_value())
+        sent = values["targets"][name]["connect"]["server_settings"]
+        sent |= {each: "***" for each in sent if "." in each}  # an extension's may hold a secret
     for case, shown in zip(settings.suite.cases, values["suite"]["cases"], strict=True):
         if isinstance(case.shape, FromTableSettings) and case.shape.dsn is not None:
             shown["shape"]["dsn"] = without_secrets(case.shape.dsn.get_secret_value())
@@ -77,6 +80,7 @@ def commented_defaults() -> str:
         (CaseSettings, "[suite.cases]"),
         (FromTableSettings, "suite.cases.shape"),
         (TargetSettings, "targets.main"),
+        (ConnectSettings, "targets.main.connect"),
     ):
         lines += _commented(model, path)
     return "\n".join(lines) + "\n"

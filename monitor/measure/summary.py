@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import comb
 from statistics import median
 
@@ -51,6 +52,37 @@ def summarise(samples: Sequence[Sample], planned_rounds: int) -> CaseSummary | N
         rest_seconds_per_row=_median_of(samples, lambda s: _per_row(s.rest_seconds, s)),
         wal_bytes_per_row=_per_row(fewest.wal_bytes, fewest),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class WallShares:
+    """Median shares of the wall time of a case's rounds: client CPU, server execution, commit, and
+    the rest (network, waits; below zero where client and server overlap). None: not known."""
+
+    client: float
+    server: float | None
+    commit: float
+    rest: float | None
+
+
+def wall_shares(samples: Sequence[Sample]) -> WallShares | None:
+    """Where the wall time of the rounds went; None without rounds."""
+    if not samples:
+        return None
+
+    def share(part: Callable[[Sample], float | None]) -> float | None:
+        return _median_of(samples, lambda s: _share(part(s), s.insert_seconds))
+
+    return WallShares(
+        client=median(s.client_seconds / s.insert_seconds for s in samples),
+        server=share(lambda s: s.server_seconds),
+        commit=median(s.commit_seconds / s.insert_seconds for s in samples),
+        rest=share(lambda s: s.rest_seconds),
+    )
+
+
+def _share(value: float | None, whole: float) -> float | None:
+    return None if value is None else value / whole
 
 
 def _mean_exec_time(sample: Sample) -> float | None:

@@ -1,0 +1,163 @@
+"""ingest-canary doctor: is a target fit to be trusted, and is it like production?"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from monitor.canary.checks.finding import Finding, worst_first
+from monitor.canary.checks.like import differences, table_differences
+from monitor.canary.checks.prewarm import prewarm
+from monitor.canary.checks.profile import Profile, profile
+from monitor.canary.identifiers import qualified
+from monitor.cli.common import other_target, read_settings, settings_options
+from monitor.cli.doctor_text import examination_as_json, lines, profiles_as_json
+from monitor.cli.workload import last_runs_of, workload_of
+from monitor.config.settings import Settings
+from monitor.daemon.assembly import resolve_plan, station, targets, wal_ledger
+from monitor.daemon.ledger import Entry
+from monitor.errors import ConfigurationError, TargetError
+from monitor.measure.attempt import attempt
+from monitor.measure.clocks import SteadyClock
+from monitor.measure.examine import Examination, examine, unreachable
+from monitor.measure.run_checks import check_runs
+from monitor.measure.runner import no_progress
+from monitor.model import Plan, Run, Target
+
+
+@click.command()
+@click.option("--target", metavar="NAME", help="Only this target; default: each in turn.")
+@click.option("--measure", "with_run", is_flag=True,
+              help="Also measure once, in our own schema, and judge the run.")  # fmt: skip
+@click.option("--prewarm", "with_prewarm", is_flag=True,
+              help="First load those of our tables that keep rows, by pg_prewarm.")  # fmt: skip
+@click.option("--like", metavar="DSN|NAME",
+              help="Compare with this server instead, read-only; or a target by NAME.")  # fmt: skip
+@click.option("--table", metavar="TABLE[=SHAPE]",
+              help="With --like: compare this table there with a shape's here.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print one object a target.")
+@settings_options
+def doctor(
+    target: str | None,
+    with_run: bool,
+    with_prewarm: bool,
+    like: str | None,
+    table: str | None,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    """Check targets before they are trusted, and name the fix for each finding.
+
+    Reads only, unless --measure or --prewarm asks for more. Exit code 1: there is an error among
+    the findings.
+    """
+    if table and not like:
+        raise click.UsageError("--table goes with --like.")
+    if like and (with_run or with_prewarm):
+        raise click.UsageError("--like only compares: leave --measure and --prewarm out.")
+    settings = read_settings(options, quiet=True, secret_in=(like,))
+    if like:
+        other = other_target(settings, like, "--like")
+        return asyncio.run(_compare_all(settings, target, other, table, as_json))
+    return asyncio.run(_examine_all(settings, target, with_run, with_prewarm, as_json))
+
+
+# --- examining -----------------------------------------------------------------------------------
+
+
+async def _examine_all(
+    settings: Settings, name: str | None, with_run: bool, with_prewarm: bool, as_json: bool
+) -> int:
+    plan = resolve_plan(settings)
+    worst = 0
+    async with targets(settings, name) as chosen:
+        for each in chosen:
+            warmed = [await _prewarmed(each)] if with_prewarm else []
+            found = await _examine(settings, plan, each, with_run)
+            found = replace(found, findings=worst_first((*warmed, *found.findings)))
+            _say(each.name, found, as_json)
+            worst = max(worst, _exit_code(found.findings))
+    return worst
+
+
+async def _examine(settings: Settings, plan: Plan, target: Target, with_run: bool) -> Examination:
+    """What is seen now, and what the last runs, or one now, say."""
+    runs = await last_runs_of(settings, plan, target.name)
+    found = await examine(target, workload_of(settings, plan, runs))
+    if with_run and found.facts is not None:
+        judged = check_runs([await _measure(settings, plan, target)])
+    else:
+        judged = tuple(each for each in check_runs(runs) if each.severity != "ok")
+    return replace(found, findings=worst_first((*found.findings, *judged)))
+
+
+async def _prewarmed(target: Target) -> Finding:
+    try:
+        return await prewarm(target)
+    except TargetError as error:
+        return unreachable(error)
+
+
+async def _measure(settings: Settings, plan: Plan, target: Target) -> Run:
+    ledger, limit = wal_ledger(settings), settings.limits.max_wal_bytes_per_day
+    allowance = ledger.allowance(target.name, limit, datetime.now(UTC))
+    async with station(target, plan, settings, no_progress, SteadyClock()) as place:
+        run = await attempt(
+            place.canary, place.runner, "manual", wal_allowance=allowance, wait_seconds=60
+        )
+    if run.wal_bytes is not None:
+        ledger.add(Entry(run.started_at, target.name, run.wal_bytes))
+    return run
+
+
+def _say(name: str, found: Examination, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(examination_as_json(name, found), ensure_ascii=False))
+        return
+    for line in lines(name, found.findings):
+        click.echo(line)
+
+
+def _exit_code(findings: Sequence[Finding]) -> int:
+    return int(any(finding.severity == "error" for finding in findings))
+
+
+# --- comparing -----------------------------------------------------------------------------------
+
+
+async def _compare_all(
+    settings: Settings, name: str | None, other: Target, table: str | None, as_json: bool
+) -> int:
+    there_name, _, shape = (table or "").partition("=")
+    there = await profile(other, there_name or None)
+    if there_name and there.definition is None:
+        raise ConfigurationError(
+            f"--table: there is no table {there_name} on the other server that its role may name;"
+            " write the schema too, as in public.orders."
+        )
+    async with targets(settings, name) as chosen:
+        for each in chosen:
+            here = await profile(each, _counterpart(each, there, shape))
+            findings = [*differences(here, there)]
+            if there.definition is not None:
+                findings += table_differences(here.definition, there.definition)
+            ordered = worst_first(findings)
+            if as_json:
+                content = profiles_as_json(each.name, here, there, ordered)
+                click.echo(json.dumps(content, ensure_ascii=False))
+            else:
+                for line in lines(each.name, ordered):
+                    click.echo(line)
+    return 0
+
+
+def _counterpart(target: Target, there: Profile, shape: str) -> str | None:
+    if there.definition is None:
+        return None
+    return qualified(target.schema, shape or there.definition.name.rpartition(".")[2])

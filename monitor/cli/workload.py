@@ -21,14 +21,14 @@ _PROBE_WAL_BYTES = 800_000
 _ROW_BYTES = 100
 
 
-async def last_runs_of(settings: Settings, plan: Plan, target: str) -> list[Run]:
+async def last_runs_of(settings: Settings, target: str) -> list[Run]:
     """The target's last runs in the store, oldest first; none where there is no store to read."""
     try:
         async with stored(settings) as database:
             records = await newest_runs(database, target, LOOK_BACK)
     except StoreError:
         return []
-    return [run_of(record, plan) for record in records]
+    return [run_of(record) for record in records]
 
 
 def workload_of(settings: Settings, plan: Plan, runs: Sequence[Run]) -> Workload:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping
 
-from monitor.detect.series import STATES
 from monitor.export.snapshot import BUCKETS
+from monitor.judgement import STATES
 from tests.contract.exported import CLOSED, THRESHOLDS
 
 Value = Callable[[float], float | None]

@@ -29,7 +29,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup setup-dev run test lint format acceptance bench bench-detection test-matrix dashboards chart lock clean
+.PHONY: help setup setup-dev run test lint format acceptance bench test-matrix dashboards chart lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -59,12 +59,9 @@ format: setup-dev ## Mend what ruff can mend
 acceptance: setup-dev ## Run the slow acceptance tests and print what they measure
 	@$(VENV)/bin/python -m pytest -m slow -s tests/acceptance tests/integration $(ARGS)
 
-bench: setup-dev ## Run the benchmarks of the program itself
+bench: setup-dev $(BENCH) ## Run the benchmarks of the program itself, and of its detector beside others
 	@$(VENV)/bin/python -m tests.benchmarks $(ARGS)
-
-bench-detection: setup-dev $(BENCH) ## What the detector finds and how often it is wrong, beside others
-	@$(VENV)/bin/python -m tests.benchmarks --only detection
-	@$(VENV_BENCH)/bin/python -m tests.benchmarks.detection $(ARGS)
+	@$(if $(ARGS),:,$(VENV_BENCH)/bin/python -m tests.benchmarks.detection)
 
 test-matrix: setup-dev $(SQLALCHEMY20) ## Integration tests: PostgreSQL 18 and 15, SQLAlchemy 2.1 and 2.0
 	@failed=''; \

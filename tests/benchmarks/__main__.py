@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 
 from monitor.canary.embedded import PrivateServer
+from tests.benchmarks.detection.recordings import CHANGED, QUIET
+from tests.benchmarks.detection.whole import show_changed, show_quiet
 from tests.benchmarks.runner_overhead import compare_runner
 from tests.benchmarks.store import compare_store
 
@@ -17,8 +19,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=40, help="rounds of each side (default 40)")
     parser.add_argument("--samples", type=int, default=10_000_000, help="in the large store")
-    parser.add_argument("--only", choices=("runner", "store"), help="one benchmark; default: all")
+    parser.add_argument("--only", choices=("runner", "store", "detection"), help="default: all")
     options = parser.parse_args()
+    if options.only in (None, "detection"):
+        show_quiet(QUIET, series=5)
+        show_changed(CHANGED)
+    if options.only != "detection":
+        _with_server(options)
+
+
+def _with_server(options: argparse.Namespace) -> None:
     with (
         tempfile.TemporaryDirectory(prefix="ingest-canary-bench-") as directory,
         PrivateServer(Path(directory)) as server,

@@ -19,10 +19,9 @@ from monitor.detect.parameters import Parameters
 from tests.benchmarks.detection import comparison, figures
 from tests.benchmarks.detection.data import rocksdb, tigerbeetle
 from tests.benchmarks.detection.detectors import ours
+from tests.benchmarks.detection.recordings import QUIET
 from tests.benchmarks.detection.simulated import slowed
 
-RECORDINGS = Path(__file__).parent / "recordings"
-QUIET, CHANGED = RECORDINGS / "quiet.jsonl.gz", RECORDINGS / "changed.jsonl.gz"
 DATA = "INGEST_CANARY_CHANGEPOINTS"
 
 

@@ -383,3 +383,19 @@ def test_replay_prints_what_differs_and_ends_with_one(data_dir: Path) -> None:
     assert "verdict server of asyncpg_copy on orders, batch 20,000" in done.stdout
     (found,) = map(json.loads, call(data_dir, "replay", "--json").stdout.splitlines())
     assert len(found["deviations"]) > 20
+
+
+def test_history_tells_what_would_be_found(data_dir: Path) -> None:
+    text = call(data_dir, "history", "--since", "2026-11-22").stdout
+    (row,) = [line for line in text.splitlines() if line.startswith(" asyncpg_copy") and "%" in line
+              and line.count("%") >= 4]  # fmt: skip
+    assert "false/month" in text
+    assert "Smallest rise of a row's cost" in text
+    assert "False alarms expected of main as a whole: 0." in text
+    whole = json.loads(call(data_dir, "history", "--since", "2026-11-22", "--json").stdout)
+    copy = next(each for each in whole["series"] if each["strategy"] == "asyncpg_copy")
+    server = copy["signals"]["server"]
+    assert 0.05 <= server["detectable_ratio"] < 0.2
+    assert f"{server['detectable_ratio']:.1%}" in row
+    assert server["false_alarms_per_month"] < 0.1
+    assert copy["signals"]["throughput"]["false_alarms_per_month"] is None

@@ -1,7 +1,7 @@
-"""Runs of the private canary, recorded by record.py and never used to choose a parameter.
+"""Runs of the private canary, recorded by record.py, never used to choose a parameter but for one.
 
-``QUIET`` was left alone; in ``CHANGED`` an index, a row trigger and a CHECK constraint came and went.
-``TUNING`` is the recording that parameters were chosen on.
+``QUIET`` was left alone; in ``CHANGED`` an index, a row trigger and a CHECK constraint came and
+went. ``TUNING`` was left alone too, and parameters were chosen on it.
 """
 
 from __future__ import annotations

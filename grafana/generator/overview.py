@@ -117,7 +117,8 @@ def _now() -> list[Json]:
     regressions = table(
         "Open regressions",
         "Confirmed and not accepted. Component: the clock that carries the change. Cause: what else"
-        " changed at that time. Of baseline: the rate now as a share of the frozen one.",
+        " changed at that time. Of baseline: the rate now as a share of the frozen one. A row"
+        " without strategy is the target as a whole.",
         query(INFO, instant=True),
         query(f"{INFO} * {each} ({since(TARGET)})", instant=True),
         query(f"{INFO} * {each} {against_baseline(TARGET)}", instant=True),

@@ -201,6 +201,7 @@ class Story:
             noise = self._noise(strategy + signal + "c", 1)
             yield "change_ratio", clock, _plus(self._after_index(0, size), noise)
             yield "detectable_change_ratio", clock, _constant(0.05 + 0.02 * len(strategy) / 20)
+            yield "series_false_alarms_per_month", clock, _constant(0.003)
             if told:
                 yield "change_point_timestamp_seconds", clock, self._told(target, self._index_at)
         for state in STATES:

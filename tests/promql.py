@@ -89,6 +89,15 @@ def grouping_labels(text: str) -> set[str]:
     return found
 
 
+def made_labels(text: str) -> set[str]:
+    """Labels that an expression makes itself."""
+    return {
+        part.args[1].val
+        for part, _ in walk(parse(text))
+        if isinstance(part, Call) and part.func.name in ("label_join", "label_replace")
+    }
+
+
 def numbers(text: str) -> set[float]:
     """Every number that stands in an expression, durations not."""
     return {

@@ -151,14 +151,14 @@ def _store() -> list[Json]:
     return [
         row("Store"),
         stat("Waiting", "Samples that wait on disk or in memory for the store to be back.",
-             query(f"sum(ingest_canary_store_spooled_samples{{{JOB}}})"), unit="short",
+             query(f"sum(ingest_canary_store_spooled_samples{{{JOB}}})"), (4, 8), unit="short",
              thresholds=steps((None, "green"), (1, "orange"))),
         stat("Lost", "Samples that were dropped in the chosen time.",
              query("sum(increase(ingest_canary_store_dropped_samples_total{" + JOB
                    + "}[$__range]))"),
-             unit="short", decimals=0, thresholds=steps((None, "green"), (1, "red"))),
+             (4, 8), unit="short", decimals=0, thresholds=steps((None, "green"), (1, "red"))),
         stat("Size", "What the store takes on disk.",
-             query(f"max(ingest_canary_store_size_bytes{{{JOB}}})"), unit="bytes"),
+             query(f"max(ingest_canary_store_size_bytes{{{JOB}}})"), (4, 8), unit="bytes"),
         timeseries("Samples written an hour", "What went into the store, by job.",
                    query(increase("store_samples_total", JOB, "job"), "{{job}}"), size=(6, 8),
                    unit="short", min=0),

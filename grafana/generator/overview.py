@@ -86,7 +86,7 @@ def _now() -> list[Json]:
     last = f'ingest_canary_last_run_timestamp_seconds{{{TARGET},outcome=~"ok|partial"}}'
     targets = table(
         "Targets",
-        "Each target now. Rate: that of its worst case as a share of the frozen baseline.",
+        "Each target now. Of baseline: the rate of its worst case as a share of the frozen one.",
         query(f"max by ({per}) (ingest_canary_up{{{TARGET}}})", instant=True),
         query(state_code(TARGET, per), instant=True),
         query(f"sum by ({per}) ({regressed_cases(TARGET)})", instant=True),
@@ -97,17 +97,17 @@ def _now() -> list[Json]:
         query(f"max by ({per}) (ingest_canary_paused{{{TARGET}}})", instant=True),
         columns={
             "target": "target", "job": "job", "Value #A": "Up", "Value #B": "Worst verdict",
-            "Value #C": "Cases regressed", "Value #D": "Rate", "Value #E": "Last run",
+            "Value #C": "Cases regressed", "Value #D": "Of baseline", "Value #E": "Last run",
             "Value #F": "Next run", "Value #G": "Paused",
         },
-        unit="short",
+        size=(24, 7), unit="short",
         overrides=[
             override("byName", "target", links=TO_TARGET),
             _coloured("Up", mapped({"0": ("down", "red"), "1": ("up", "green")})),
             _coloured("Worst verdict", VERDICTS),
             override("byName", "Cases regressed", thresholds=BAD_FROM_ONE,
                      custom__cellOptions={"type": "color-text"}),
-            override("byName", "Rate", unit="percentunit", decimals=1),
+            override("byName", "Of baseline", unit="percentunit", decimals=1),
             override("byRegexp", "/run$/", unit="dateTimeFromNow"),
             _coloured("Paused", mapped({"0": ("no", "text"), "1": ("paused", "orange")})),
         ],
@@ -117,20 +117,22 @@ def _now() -> list[Json]:
     regressions = table(
         "Open regressions",
         "Confirmed and not accepted. Component: the clock that carries the change. Cause: what else"
-        " changed at that time. Rate: now, as a share of the frozen baseline.",
+        " changed at that time. Of baseline: the rate now as a share of the frozen one. A row"
+        " without strategy is the target as a whole.",
         query(INFO, instant=True),
         query(f"{INFO} * {each} ({since(TARGET)})", instant=True),
         query(f"{INFO} * {each} {against_baseline(TARGET)}", instant=True),
         columns={
             "target": "target", "strategy": "strategy", "shape": "shape",
             "batch_size": "batch size", "variant": "variant", "component": "Component",
-            "cause": "Cause", "Value #B": "Since", "Value #C": "Rate", "Value #A": "", "job": "",
+            "cause": "Cause", "Value #B": "Since", "Value #C": "Of baseline",
+            "Value #A": "", "job": "",
         },
         unit="short",
         overrides=[
             override("byName", "target", links=TO_TARGET),
             override("byName", "Since", unit="dateTimeFromNow"),
-            override("byName", "Rate", unit="percentunit", decimals=1),
+            override("byName", "Of baseline", unit="percentunit", decimals=1),
         ],
         sort=[{"displayName": "Since", "desc": True}],
         noValue="No open regression",
@@ -149,7 +151,8 @@ def _over_time() -> list[Json]:
         row("Over time"),
         state_timeline(
             "Worst verdict", "The worst verdict over the cases of each target.",
-            query(state_code(TARGET, "target"), "{{target}}"), unit="short", mappings=VERDICTS,
+            query(state_code(TARGET, "target"), "{{target}}"), size=(24, 6), unit="short",
+            mappings=VERDICTS,
         ),
         timeseries(
             "Rate of the worst case against its baseline",

@@ -222,7 +222,8 @@ def bar_chart(
         "showValue": "never",
         "stacking": "none",
         "tooltip": {"mode": "multi", "sort": "none"},
-        "xTickLabelRotation": 0,
+        "xTickLabelMaxLength": 24,
+        "xTickLabelRotation": -20,
         "xTickLabelSpacing": 0,
     }
     custom = {"lineWidth": 1, "fillOpacity": 80, "gradientMode": "none", "axisPlacement": "auto"}

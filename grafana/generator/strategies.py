@@ -27,6 +27,9 @@ from grafana.generator.queries import CASE, CASE_LEGEND, TARGET, increase, of
 #: The histogram of rounds knows target and strategy only.
 ROUNDS = f'{TARGET},strategy=~"$strategy"'
 
+#: What cases of one strategy and shape differ in.
+DIFFER = ("batch_size", "variant")
+
 
 def build() -> Json:
     return dashboard(
@@ -56,10 +59,10 @@ def _now() -> list[Json]:
             "Where the time of a row goes",
             "Side by side and not stacked: the rest is below zero where client and server work at"
             " the same time.",
-            query("max by (strategy, component) (ingest_canary_seconds_per_row{" + CASE + "})",
+            query(f"max by (case, component) ({_named('seconds_per_row', 'strategy', *DIFFER)})",
                   instant=True),
             unit="s",
-            transformations=[_matrix("component", "strategy")],
+            transformations=[_matrix("component", "case")],
         ),
         table(
             "All figures", "Medians of the last run; rates with their 95 % interval.",
@@ -93,6 +96,12 @@ def _now() -> list[Json]:
     ]  # fmt: skip
 
 
+def _named(metric: str, *labels: str) -> str:
+    """A metric with one label ``case`` made of several."""
+    names = ", ".join(f'"{label}"' for label in labels)
+    return f'label_join(ingest_canary_{metric}{{{CASE}}}, "case", " ", {names})'
+
+
 def _matrix(column: str, rows: str) -> Json:
     """A table of label values against label values."""
     return {
@@ -103,7 +112,7 @@ def _matrix(column: str, rows: str) -> Json:
 
 def _batches() -> list[Json]:
     """The elbow of a sweep: where more rows per batch bring no more rows per second."""
-    by_batch = "max by (batch_size, strategy) (ingest_canary_rows_per_second{" + CASE + "})"
+    by_batch = f"max by (batch_size, case) ({_named('rows_per_second', 'strategy', 'variant')})"
     number = {
         "id": "convertFieldType",
         "options": {
@@ -126,7 +135,7 @@ def _batches() -> list[Json]:
             "Of strategies that the suite measures at several batch sizes: the elbow is where"
             " larger batches bring no more. One group only: the suite has one batch size.",
             query(by_batch, instant=True), unit="rowsps", min=0,
-            transformations=[number, rising, text, _matrix("strategy", "batch_size")],
+            transformations=[number, rising, text, _matrix("case", "batch_size")],
         ),
         table(
             "By batch size and variant", "The same in figures, with what else cases differ in, such"

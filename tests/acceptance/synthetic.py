@@ -42,6 +42,7 @@ class Story:
     """All series as functions of the time; ``now`` is the end of it."""
 
     def __init__(self, now: float) -> None:
+        self._counting = True
         self._index_at = now - 2 * 3600
         self._told_at = self._index_at + 2400
         self._start = now - 200 * 3600
@@ -50,6 +51,7 @@ class Story:
         """Every series by name and labels."""
         found: dict[tuple[str, frozenset[tuple[str, str]]], Value] = {}
         for number, instance in enumerate(INSTANCES):
+            self._counting = number == 0  # one replica holds the lock, the other waits
             for name, labels, value in self._of_daemon(first=number == 0):
                 plain = {"job": "ingest-canary", "instance": instance, **labels}
                 prefix = "" if name.startswith("process_") else "ingest_canary_"
@@ -73,6 +75,7 @@ class Story:
         return lambda at: value if target == "main" and at >= self._told_at else otherwise
 
     def _counter(self, per_run: float) -> Value:
+        per_run = per_run if self._counting else 0.0
         return lambda at: per_run * ((at - self._start) // INTERVAL)
 
     # --- the metrics -----------------------------------------------------------------------------
@@ -198,6 +201,7 @@ class Story:
             noise = self._noise(strategy + signal + "c", 1)
             yield "change_ratio", clock, _plus(self._after_index(0, size), noise)
             yield "detectable_change_ratio", clock, _constant(0.05 + 0.02 * len(strategy) / 20)
+            yield "series_false_alarms_per_month", clock, _constant(0.003)
             if told:
                 yield "change_point_timestamp_seconds", clock, self._told(target, self._index_at)
         for state in STATES:

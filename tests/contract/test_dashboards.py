@@ -92,6 +92,7 @@ def test_a_query_names_metrics_labels_and_values_that_exist(
 ) -> None:
     found = promql.selectors(target["expr"])
     labels = frozenset[str]().union(*(check(selector) for selector in found)) | OF_SCRAPING
+    labels |= promql.made_labels(target["expr"])
     assert promql.grouping_labels(target["expr"]) <= labels
     assert set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])) <= labels
 

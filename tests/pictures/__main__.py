@@ -16,6 +16,9 @@ from tests.servers import wait_until
 
 HOURS = 24
 
+#: Height of a picture at the most; what is below is cut off.
+MOST_PIXELS = 2100
+
 
 def main(directory: Path) -> None:
     """Write ``DIRECTORY/dashboard-NAME.png`` for every dashboard."""
@@ -27,15 +30,17 @@ def main(directory: Path) -> None:
         with running(place, text) as prometheus:
             wait_until(lambda: bool(prometheus.query("ALERTS")), "the rules are evaluated", 60)
             for name, build in BUILDERS.items():
+                end = time.time()
                 target = ".+" if name in ("overview", "health") else "main"
                 chosen = {"job": ".+", "target": target, "strategy": ".+", "shape": ".+"}
-                html, height = Page(prometheus, chosen, (now - HOURS * 3600, now)).html(build())
+                html, height = Page(prometheus, chosen, (end - HOURS * 3600, end)).html(build())
                 page = place / f"{name}.html"
                 page.write_text(f'<!doctype html><meta charset="utf-8">{html}')
                 picture = directory / f"dashboard-{name}.png"
+                size = f"{24 * COLUMN + 40},{min(height, MOST_PIXELS)}"
                 subprocess.run(
                     [chromium, "--headless", "--no-sandbox", "--hide-scrollbars",
-                     f"--window-size={24 * COLUMN + 40},{height}", f"--screenshot={picture}", page],
+                     f"--window-size={size}", f"--screenshot={picture}", page],
                     check=True, capture_output=True,
                 )  # fmt: skip
 

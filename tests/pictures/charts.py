@@ -19,7 +19,7 @@ COLORS = {
     "blue": "#5794F2", "purple": "#B877D9", "text": "#CCCCDC", "light-green": "#96D98D",
     "super-light-green": "#C8F2C2", "transparent": "transparent",
 }  # fmt: skip
-LEFT, BOTTOM = 62, 18
+LEFT, BOTTOM = 84, 18
 
 
 class Line(NamedTuple):
@@ -63,7 +63,7 @@ def lines(
     for number, line in enumerate(found):
         path = " ".join(
             f"{'L' if place else 'M'}{x(at):.1f},{y(value):.1f}"
-            for place, (at, value) in enumerate(line.points)
+            for place, (at, value) in enumerate(p for p in line.points if p[1] == p[1])
         )
         dash = ' stroke-dasharray="6 5"' if line.dashed else ""
         color = PALETTE[number % len(PALETTE)]
@@ -138,7 +138,7 @@ def bars(table: dict[str, dict[str, float]], size: tuple[int, int], unit: str) -
     if not values:
         return _nothing(size)
     low, high = min(0, *values), max(values) * 1.05
-    height = size[1] - BOTTOM - 26
+    height = size[1] - BOTTOM - 42
 
     def y(value: float) -> float:
         return 4 + (1 - (value - low) / (high - low)) * height
@@ -153,7 +153,8 @@ def bars(table: dict[str, dict[str, float]], size: tuple[int, int], unit: str) -
                 top, bottom = sorted((y(row[name]), y(0)))
                 one = left + number * wide
                 parts.append(_box(one, top, wide * 0.94, bottom - top, PALETTE[number]))
-        parts.append(_text(left + group_width * 0.4, height + 16, group, "middle"))
+        for line, word in enumerate(group.split()):
+            parts.append(_text(left + group_width * 0.4, height + 12 + 12 * line, word, "middle"))
     for number, name in enumerate(series):
         parts.append(_box(LEFT + number * 150, size[1] - 12, 9, 9, PALETTE[number]))
         parts.append(_text(LEFT + 14 + number * 150, size[1] - 8, name))

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from monitor.canary.checks.facts import Facts
 from monitor.canary.checks.finding import Finding, counted, error, info, ok, warning
-from monitor.canary.checks.platform import LABELS, for_role
+from monitor.canary.checks.platform import LABELS
+from monitor.canary.checks.remedies import for_our_sessions
 from monitor.canary.guard import NEWEST_TESTED_VERSION, OLDEST_VERSION
 from monitor.canary.identifiers import PRODUCT, quote
 
@@ -129,6 +130,6 @@ def _transaction_timeout(facts: Facts) -> Finding:
             "transaction_timeout",
             f"{seconds:g} s is in force for our sessions: the server ends a round before its"
             f" deadline of {deadline:g} s",
-            for_role(facts.role.name, "transaction_timeout", "0"),
+            for_our_sessions(facts, "transaction_timeout", "0"),
         )
     return ok("transaction_timeout", "none that would end a round")

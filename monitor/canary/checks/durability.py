@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from monitor.canary.checks.facts import Facts
 from monitor.canary.checks.finding import Finding, info, ok, warning
-from monitor.canary.checks.platform import for_role, to_set
+from monitor.canary.checks.platform import to_set
+from monitor.canary.checks.remedies import for_our_sessions, ours_by_choice
 
 _TOY = "figures are those of a server that loses data in a crash"
 
@@ -32,14 +33,16 @@ def _fsync(facts: Facts) -> Finding:
 
 def _synchronous_commit(facts: Facts) -> Finding:
     value = facts.settings.text("synchronous_commit") or "unknown"
-    if value == "off":
-        return warning(
-            "synchronous_commit",
-            "off: a commit returns before its WAL is on disk, so the commit clock measures nothing"
-            " durable",
-            f"leave it if production has it off, else {for_role(facts.role.name, 'synchronous_commit', 'on')}",  # noqa: E501
-        )
-    return ok("synchronous_commit", value)
+    if value != "off":
+        return ok("synchronous_commit", value)
+    make = info if ours_by_choice(facts, "synchronous_commit") else warning
+    return make(
+        "synchronous_commit",
+        "off: a commit returns before its WAL is on disk, so the commit clock measures nothing"
+        " durable",
+        "leave it if production has it off, else"
+        f" {for_our_sessions(facts, 'synchronous_commit', 'on')}",
+    )
 
 
 def _full_page_writes(facts: Facts) -> Finding:

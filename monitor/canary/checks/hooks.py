@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from monitor.canary.checks.facts import Facts
 from monitor.canary.checks.finding import Finding, duration, error, info, listed, ok, warning
-from monitor.canary.checks.platform import for_role
+from monitor.canary.checks.remedies import for_our_sessions
 from monitor.canary.identifiers import qualified
 
 #: Preloaded libraries that are known to do nothing to a statement, or that we want.
@@ -33,7 +33,7 @@ def _statement_logging(facts: Facts) -> Finding:
     text = f"{facts.logging} logs every statement: a run writes some 100,000 log lines"
     name = facts.logging.partition(" = ")[0]
     off = {"log_statement": "none", "pgaudit.log": "none", "log_duration": "off"}
-    remedy = for_role(facts.role.name, name, off.get(name, "-1"))
+    remedy = for_our_sessions(facts, name, off.get(name, "-1"))
     if facts.target.allow_statement_logging:
         return warning("statement_logging", f"{text} (allowed by allow_statement_logging)", remedy)
     return error("statement_logging", text, f"{remedy}, or allow_statement_logging = true")
@@ -50,7 +50,7 @@ def _slow_logging(facts: Facts) -> Finding:
             "slow_statement_logging",
             f"statements over {duration(seconds)} are logged with all their parameters: a round of"
             " unnest is megabytes",
-            for_role(facts.role.name, "log_parameter_max_length", "256"),
+            for_our_sessions(facts, "log_parameter_max_length", "256"),
             log_min_duration_seconds=seconds,
         )
     return ok("slow_statement_logging", f"over {duration(seconds)}")
@@ -66,7 +66,7 @@ def _auto_explain(facts: Facts) -> Finding:
         return warning(
             "auto_explain",
             "log_analyze with log_timing instruments every statement, whether it is logged or not",
-            for_role(facts.role.name, "auto_explain.log_timing", "off"),
+            for_our_sessions(facts, "auto_explain.log_timing", "off"),
         )
     return info("auto_explain", f"logs plans over {threshold:g} ms")
 
@@ -78,7 +78,7 @@ def _statement_stats(facts: Facts) -> Finding:
         return warning(
             "statement_stats",
             f"{listed(switched)}: every statement logs its own statistics",
-            for_role(facts.role.name, switched[0], "off"),
+            for_our_sessions(facts, switched[0], "off"),
         )
     return ok("statement_stats", "off")
 
@@ -106,7 +106,8 @@ def _event_triggers(facts: Facts) -> Finding:
             "event_triggers",
             f"{named} fires when we make or remove tables, outside the clocks: it may refuse or log"
             " them",
-            "look whether it lets schema pass; a run changes tables only when their definition did",
+            f"let it pass over schema {facts.target.schema}; tables are made once and when their"
+            " definition changed",
         )
     if login:
         return info(

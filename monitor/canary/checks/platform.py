@@ -11,7 +11,6 @@ from collections.abc import Collection, Mapping
 from typing import Literal
 
 from monitor.canary.checks.settings import Settings
-from monitor.canary.identifiers import quote
 
 Platform = Literal["self-managed", "rds", "aurora", "cloudsql", "azure"]
 
@@ -88,11 +87,6 @@ def to_set(
         return f"set the server parameter {what}{', then restart the server' if restart else ''}"
     group = "DB cluster parameter group" if platform == "aurora" else "DB parameter group"
     return f"set {what} in the {group}{', then reboot the instance' if restart else ''}"
-
-
-def for_role(role: str, name: str, value: str) -> str:
-    """One line that sets it for our sessions only."""
-    return f"ALTER ROLE {quote(role)} SET {name} = {value}"
 
 
 def to_preload(platform: Platform) -> str:

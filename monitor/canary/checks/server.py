@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from monitor.canary.checks.facts import Facts
 from monitor.canary.checks.finding import Finding, duration, info, listed, ok, size, warning
-from monitor.canary.checks.platform import for_role, to_set
+from monitor.canary.checks.platform import to_set
+from monitor.canary.checks.remedies import for_our_sessions
 
 _LARGE = 8 << 30
 #: A round's tables should fit several times: they share the cache with everything else.
@@ -71,7 +72,7 @@ def _jit(facts: Facts) -> Finding:
             "jit",
             f"jit_above_cost is {cost:g}: INSERT … SELECT may be compiled, which takes longer than"
             " to run it",
-            for_role(facts.role.name, "jit", "off"),
+            for_our_sessions(facts, "jit", "off"),
         )
     value = facts.settings.text("jit") or "unknown"
     return ok("jit", f"{value}; these inserts are too cheap to start it")
@@ -83,7 +84,8 @@ def _isolation(facts: Facts) -> Finding:
         return warning(
             "isolation",
             "serializable by default: predicate locks are part of every insert",
-            f"leave it if production has it, else {for_role(facts.role.name, 'default_transaction_isolation', 'DEFAULT')}",  # noqa: E501
+            "leave it if production has it, else"
+            f" {for_our_sessions(facts, 'default_transaction_isolation', 'DEFAULT')}",
         )
     return ok("isolation", value)
 

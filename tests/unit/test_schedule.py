@@ -91,3 +91,27 @@ def test_nothing_comes_after_stop() -> None:
         assert schedule.next_run_at("main") is None or schedule._events.empty()
 
     scheduled(0.05, work)
+
+
+def test_extra_ticks_come_tagged_beside_the_scheduled_ones() -> None:
+    async def go() -> list[tuple[str, str]]:
+        schedule = Schedule(["main"], 3600.0)
+        schedule.start()
+        schedule.confirm("main", 2, 0.01)
+        schedule.confirm("main", 2, 0.01)  # takes the place of what was still to come
+        found = []
+        async for event in schedule.events():
+            assert isinstance(event, Tick)
+            found.append((event.target, event.trigger))
+            event.done()
+            if len(found) == 3:
+                schedule.stop()
+                return found
+        raise AssertionError("the schedule ended")
+
+    found = asyncio.run(asyncio.wait_for(go(), 10))
+    assert sorted(found) == [
+        ("main", "confirmation"),
+        ("main", "confirmation"),
+        ("main", "scheduled"),
+    ]

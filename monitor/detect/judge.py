@@ -92,7 +92,7 @@ def judge(state: TargetState, run: Run, rules: Parameters) -> tuple[TargetState,
         changes=changes,
         closings=retired + closings,
         contended=not judged,
-        confirm=judged and any(_worth_confirming(verdict) for verdict in verdicts),
+        confirm=judged and any(_worth_confirming(verdict, rules) for verdict in verdicts),
     )
     return state, judgement
 
@@ -363,8 +363,9 @@ def _case_states(
     return {key: worst(states) for key, states in found.items()}
 
 
-def _worth_confirming(verdict: Verdict) -> bool:
-    if verdict.state != "suspect":
+def _worth_confirming(verdict: Verdict, rules: Parameters) -> bool:
+    rises = verdict.effect_ratio is not None and verdict.effect_ratio > 0
+    if verdict.state != "suspect" or verdict.statistic <= rules.confirmation or not rises:
         return False
     return verdict.place.case is None or verdict.place.signal in _CONFIRMABLE
 

@@ -35,7 +35,10 @@ class Parameters:
     least_scale: float = 0.004
     """Smallest scale of a score: nothing repeats better than 0.4 %."""
     suspicion: float = 2.5
-    """Statistic from which a series is suspect and confirmation runs are asked for."""
+    """Statistic from which a series is suspect."""
+    confirmation: float = 4.0
+    """Statistic of a rise from which extra runs are asked for: two runs at the clip reach it. Of a
+    target's many series one is suspect in every fourth run by chance, and extra runs are few."""
     least_scheduled: int = 2
     """Scheduled runs that must speak for a change: extra ones can fall inside one episode."""
     fast_floor: float = 0.15

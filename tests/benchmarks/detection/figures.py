@@ -11,8 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import log
 from pathlib import Path
+from pickle import dumps
 from random import Random
 from statistics import median
+from time import perf_counter
 
 from monitor.detect.detector import update
 from monitor.detect.parameters import Parameters
@@ -65,6 +67,7 @@ def show(recording: Path, series: int) -> None:
     steady = [each for each in found if each.signal == "server" and not each.two_levels]
     _recovery(steady, series)
     _simulated_host()
+    _cost(found[0])
 
 
 def _read(recording: Path) -> list[Series]:
@@ -192,3 +195,17 @@ def _simulated_host() -> None:
     )
     print(f"simulated host: {count / 100:.3f} alarms per series and month (≤ 0.05 wanted; Otava"
           " streaming on such a score: 17)")  # fmt: skip
+
+
+def _cost(of: Series) -> None:
+    """Time of an update once the window is full, and what a series then takes."""
+    rules, points = of.rules(0.05), of.drawn(1240, "cost")
+    state = SeriesState()
+    for number, (value, probe) in enumerate(points[:240]):
+        state, _ = update(state, Observation(number, value, probe), rules)
+    started = perf_counter()
+    for number, (value, probe) in enumerate(points[240:], 240):
+        state, _ = update(state, Observation(number, value, probe), rules)
+    each = (perf_counter() - started) / 1000
+    print(f"cost: {1e6 * each:.0f} µs an update (≤ 50 wanted); {len(dumps(state)) / 1000:.1f} kB a"
+          " series (≤ 20 wanted)")  # fmt: skip

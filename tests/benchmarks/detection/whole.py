@@ -59,12 +59,15 @@ def show_quiet(recording: Path, series: int) -> None:
     expected = expected_false_alarms(state) or 0.0
     print(f"  its own estimate: {expected:.3f} false alarms a month (≤ 0.1 wanted)")
     total: Counter[str] = Counter()
+    fast = 0
     for seed in range(series):
         said = judged(drawn(runs, _RUNS, Random(f"whole {seed}")), rules)
         total.update(_stories(said))
+        fast += sum(change.fast for change in said.alarms)
     count = series * _RUNS
     print(f"  drawn in blocks of 12, {count:,} runs: {dict(total) or 'no alarm'}, that is"
-          f" {sum(total.values()) * _PER_MONTH / count:.2f} stories a month")  # fmt: skip
+          f" {sum(total.values()) * _PER_MONTH / count:.2f} stories a month; {fast} false alarms"
+          " by the fast lane")  # fmt: skip
     for name, which, factors in _put_in():
         _put(runs, series, name, which, factors)
 

@@ -207,8 +207,9 @@ class Daemon:
         tally.add_run(run, judgement)
         self._publish()
         self._report(run)
-        tell(standing, judgement)
-        self._confirm(run, judgement)
+        if judgement is not None:
+            tell(standing, judgement)
+            self._confirm(run, judgement)
         await self._recorder.append(run, judgement, state)
         self._publish()
 

@@ -50,8 +50,18 @@ class Judge:
                 known = found
         self._states[target] = known
 
-    async def judge(self, run: Run) -> tuple[Judgement, bytes]:
-        """What a run brings, and the memory after it as the store keeps it."""
+    async def judge(self, run: Run) -> tuple[Judgement | None, bytes | None]:
+        """What a run brings, and the memory after it as the store keeps it.
+
+        None of either where a fault of ours prevented it: the run is then kept unjudged.
+        """
+        try:
+            return await self._judged(run)
+        except Exception:
+            log.exception("%s: a run could not be judged and is kept as it is", run.target)
+            return None, None
+
+    async def _judged(self, run: Run) -> tuple[Judgement, bytes]:
         target = run.target
         await self.restore(target)
         state, accepted = await self._accepted(target)

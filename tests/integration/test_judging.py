@@ -70,6 +70,7 @@ async def judged(recorder: Recorder, judging: Judge, some: Sequence[Run]) -> lis
     said = []
     for run in some:
         judgement, state = await judging.judge(run)
+        assert judgement is not None
         await recorder.append(run, judgement, state)
         said.append(judgement)
     return said
@@ -152,6 +153,30 @@ def test_a_damaged_memory_on_disk_is_left_alone(location: Location, directory: P
             return await judged(recorder, Judge(RULES, recorder, directory), runs()[30:])
 
     assert without_confirm(asyncio.run(go())) == list(expected()[30:])
+
+
+def test_a_fault_of_the_detector_loses_no_run(
+    location: Location, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a fault of ours")
+
+    async def go() -> tuple[Judgement | None, list[Judgement]]:
+        async with recording(location) as recorder:
+            judging = Judge(RULES, recorder, directory)
+            await judged(recorder, judging, runs()[:5])
+            with monkeypatch.context() as patch:
+                patch.setattr("monitor.daemon.judging.judge", broken)
+                judgement, state = await judging.judge(runs()[5])
+                await recorder.append(runs()[5], judgement, state)
+            later = await judged(recorder, judging, runs()[6:7])
+            kept = await newest_runs(recorder.database, "main", 10)
+        assert [record.id for record in kept] == [run.id for run in runs()[:7]]
+        return judgement, later
+
+    judgement, later = asyncio.run(go())
+    assert judgement is None
+    assert later[0].number == 6
 
 
 # --- replay --------------------------------------------------------------------------------------

@@ -51,6 +51,15 @@ Snapshot = Mapping[int, Work]
 
 
 @dataclass(frozen=True, slots=True)
+class Statement:
+    """An entry of pg_stat_statements: its text as the server keeps it, and what it did."""
+
+    query_id: int
+    text: str
+    work: Work
+
+
+@dataclass(frozen=True, slots=True)
 class Extension:
     """Where pg_stat_statements is, and whose entries are ours."""
 
@@ -85,7 +94,14 @@ class StatementCounters:
     async def work_between(
         self, before: Snapshot, after: Snapshot, table: str | None = None
     ) -> Work:
-        """What inserts into a table of ours (default: any) did between two snapshots.
+        """What inserts into a table of ours (default: any) did between two snapshots."""
+        found = await self.statements_between(before, after, table)
+        return sum((statement.work for statement in found), Work())
+
+    async def statements_between(
+        self, before: Snapshot, after: Snapshot, table: str | None = None
+    ) -> list[Statement]:
+        """The inserts into a table of ours (default: any) that ran between two snapshots.
 
         Counters that went backwards (entry evicted or reset meanwhile) count from zero.
         """
@@ -97,8 +113,11 @@ class StatementCounters:
         texts = await self._texts(list(changed))
         schema = self._session.target.schema
         name = qualified(schema, table) if table else f"{quote(schema)}."
-        ours = [work for queryid, work in changed.items() if _writes_to(texts[queryid], name)]
-        return sum(ours, Work())
+        return [
+            Statement(queryid, texts[queryid], work)
+            for queryid, work in changed.items()
+            if _writes_to(texts[queryid], name)
+        ]
 
     async def _texts(self, queryids: Sequence[int]) -> Mapping[int, str]:
         unknown = [queryid for queryid in queryids if queryid not in self._text_of]

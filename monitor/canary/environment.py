@@ -6,7 +6,7 @@ import hmac
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
@@ -22,9 +22,12 @@ from monitor.environment import HASH_KEY, HASHED, Environment
 _LIBRARIES = ("sqlalchemy", "asyncpg", "greenlet")
 
 
-async def read_environment(session: Session, hash_key: bytes) -> Environment:
+async def read_environment(
+    session: Session, hash_key: bytes, only: Collection[str] | None = None
+) -> Environment:
     """Everything that can change what inserts cost here, besides the inserts themselves.
 
+    ``only`` names the tables that matter; default: all in our schema.
     Of settings that are not at their defaults and not on our list, only a hash with ``hash_key`` is
     kept: it tells that one changed, and nothing of what it holds.
     """
@@ -39,7 +42,9 @@ async def read_environment(session: Session, hash_key: bytes) -> Environment:
     server = {row["name"]: row["value"] for row in settings}
     server |= {row["name"]: hashed(row["name"], row["value"], hash_key) for row in others}
     client = {**client_facts(), HASH_KEY: hashed(HASH_KEY, "", hash_key)}
-    tables = {row["name"]: row["definition"] for row in definitions}
+    tables = {
+        row["name"]: row["definition"] for row in definitions if only is None or row["name"] in only
+    }
     return Environment(
         server_version=server_version,
         server=server,

@@ -7,21 +7,21 @@ stays as it is. Tables stay between runs, emptied: a new table would be a new st
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 
 from sqlalchemy import MetaData, Table
-from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
-from sqlalchemy.schema import CreateTable
+from sqlalchemy.schema import sort_tables
 from sqlalchemy.sql import quoted_name
 
 from monitor.canary import sql
 from monitor.canary.connection import Driver, Session, translated
+from monitor.canary.definition import create_statements, definition_hash
 from monitor.canary.guard import refuse_foreign_schema
 from monitor.canary.identifiers import (
     definition_in,
     is_marked,
+    is_passing,
     literal,
     qualified,
     quote,
@@ -29,10 +29,6 @@ from monitor.canary.identifiers import (
     table_mark,
 )
 from monitor.errors import TargetRefused
-
-#: Autovacuum would run into rounds; what it does is done by us, outside the clock.
-_STORAGE = "autovacuum_enabled = false, toast.autovacuum_enabled = false"
-
 
 #: Bytes that a row takes besides its values: line pointer and alignment; and an index entry.
 _TUPLE_OVERHEAD = 8
@@ -52,18 +48,23 @@ def metadata_for(schema: str) -> MetaData:
     return MetaData(schema=quoted_name(schema, quote=True))
 
 
-async def prepare(session: Session, tables: Iterable[Table]) -> None:
-    """Make schema and tables where they are missing, and empty what a crash left behind.
+async def prepare(session: Session, tables: Iterable[Table], *, passing: bool = False) -> None:
+    """Make schema and tables where they are missing, and remove what a crash left behind.
 
-    A table of ours that was made from another definition is made anew. Call with the lock held.
-    Raises TargetRefused if anything in the way is not ours.
+    A table of ours that was made from another definition is made anew, and with it those that refer
+    to it. What is made ``passing`` goes by ``remove_passing`` or when the next run begins. Call
+    with the lock held. Raises TargetRefused if anything in the way is not ours.
     """
     schema, driver = session.target.schema, session.driver
+    ordered = sort_tables(tables)
     with translated(session.target):
         async with driver.transaction():
             await _prepare_schema(session)
-            for table in tables:
-                await _prepare_table(driver, schema, table)
+            await _drop_passing(driver, schema)
+            for table in ordered:
+                await _drop_outdated(driver, schema, table)
+            for table in ordered:
+                await _make_missing(driver, schema, table, passing)
         await _empty_used(driver, schema)
 
 
@@ -77,27 +78,45 @@ async def _prepare_schema(session: Session) -> None:
         await driver.execute(f"COMMENT ON SCHEMA {quote(schema)} IS {literal(schema_mark())}")
 
 
-async def _prepare_table(driver: Driver, schema: str, table: Table) -> None:
-    definition = definition_hash(table)
+async def _drop_outdated(driver: Driver, schema: str, table: Table) -> None:
     mark = await _mark_of(driver, schema, table.name)
-    if mark is not None:
-        if definition_in(mark) == definition:
-            return
-        await _lock_marked(driver, schema, table.name)
-        await driver.execute(f"DROP TABLE {qualified(schema, table.name)}")
-    name = qualified(schema, table.name)
-    await driver.execute(f"{_create_statement(table)} WITH ({_STORAGE})")
-    await driver.execute(f"COMMENT ON TABLE {name} IS {literal(table_mark(definition))}")
+    if mark is not None and definition_in(mark) != definition_hash(table):
+        await _drop(driver, schema, table.name)
 
 
-def definition_hash(table: Table) -> str:
-    """Twelve hex digits of what the table is created from."""
-    return sha256(f"{_create_statement(table)} {_STORAGE}".encode()).hexdigest()[:12]
+async def _make_missing(driver: Driver, schema: str, table: Table, passing: bool) -> None:
+    """Make the table with its indexes and mark, if it is not there."""
+    if await _mark_of(driver, schema, table.name) is not None:
+        return
+    for statement in create_statements(table):
+        await driver.execute(statement)
+    mark = literal(table_mark(definition_hash(table), passing=passing))
+    await driver.execute(f"COMMENT ON TABLE {qualified(schema, table.name)} IS {mark}")
 
 
-def _create_statement(table: Table) -> str:
-    dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
-    return str(CreateTable(table).compile(dialect=dialect)).strip()
+async def _drop_passing(driver: Driver, schema: str) -> None:
+    for name, mark in (await _marks(driver, schema)).items():
+        # One may have gone already, with the table that it refers to.
+        if is_passing(mark) and await _mark_of(driver, schema, name) is not None:
+            await _drop(driver, schema, name)
+
+
+async def _drop(driver: Driver, schema: str, name: str) -> None:
+    """Drop a table of ours and those of ours that refer to it; call in a transaction."""
+    family = await _locked_family(driver, schema, name)
+    listed = ", ".join(qualified(schema, member) for member in family)
+    await driver.execute(f"DROP TABLE {listed}")
+
+
+async def _locked_family(driver: Driver, schema: str, name: str) -> list[str]:
+    """The table and those of ours that refer to it, each locked and found to be marked."""
+    await _lock_marked(driver, schema, name)
+    oid = await driver.fetchval("SELECT $1::regclass::oid", qualified(schema, name))
+    rows = await driver.fetch(sql.load("family"), oid)
+    others = [row["name"] for row in rows if row["name"] != name]
+    for other in others:
+        await _lock_marked(driver, schema, other)
+    return [name, *others]
 
 
 async def _mark_of(driver: Driver, schema: str, name: str) -> str | None:
@@ -126,8 +145,10 @@ async def empty(session: Session, name: str) -> None:
 
 async def _empty(driver: Driver, schema: str, name: str) -> None:
     async with driver.transaction():
-        await _lock_marked(driver, schema, name)
-        await driver.execute(f"TRUNCATE TABLE ONLY {qualified(schema, name)} RESTART IDENTITY")
+        # A table that others refer to can be emptied only in one statement with them.
+        family = await _locked_family(driver, schema, name)
+        listed = ", ".join(f"ONLY {qualified(schema, member)}" for member in family)
+        await driver.execute(f"TRUNCATE TABLE {listed} RESTART IDENTITY")
 
 
 async def empty_all(session: Session) -> None:
@@ -147,11 +168,17 @@ async def _empty_used(driver: Driver, schema: str) -> None:
 
 async def our_tables(driver: Driver, schema: str) -> list[str]:
     """Names of the marked tables in our schema."""
+    return list(await _marks(driver, schema))
+
+
+async def _marks(driver: Driver, schema: str) -> dict[str, str]:
+    """The marked tables in our schema by name, with their marks."""
     oid = await driver.fetchval(
         "SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = $1", schema
     )
     rows = await driver.fetch(sql.load("objects"), oid) if oid is not None else []
-    return [row["name"] for row in rows if row["relkind"] == "r" and is_marked(row["mark"])]
+    tables = (row for row in rows if row["relkind"] == "r" and is_marked(row["mark"]))
+    return {row["name"]: row["mark"] for row in tables}
 
 
 async def table_bytes(session: Session, name: str) -> int:
@@ -182,6 +209,45 @@ async def count_rows(session: Session, name: str) -> int:
     with translated(session.target):
         count: int = await session.driver.fetchval(f"SELECT count(*) FROM ONLY {table}")  # noqa: S608
     return count
+
+
+async def drop_indexes(session: Session, name: str) -> None:
+    """Drop the indexes of a table of ours, but those that a constraint owns."""
+    driver, schema = session.driver, session.target.schema
+    with translated(session.target):
+        async with driver.transaction():
+            await _lock_marked(driver, schema, name)
+            oid = await driver.fetchval("SELECT $1::regclass::oid", qualified(schema, name))
+            for row in await driver.fetch(sql.load("plain_indexes"), oid):
+                await driver.execute(f"DROP INDEX {qualified(schema, row['name'])}")
+
+
+async def build_indexes(
+    session: Session, name: str, statements: Sequence[str], *, concurrently: bool
+) -> None:
+    """Make indexes on a table of ours by CREATE INDEX statements.
+
+    ``concurrently`` says that the statements do so, which no transaction may hold: the mark is then
+    checked in one of its own just before. Raises TargetRefused if it is missing.
+    """
+    driver, schema = session.driver, session.target.schema
+    with translated(session.target):
+        async with driver.transaction():
+            await _lock_marked(driver, schema, name)
+            if not concurrently:
+                for statement in statements:
+                    await driver.execute(statement)
+        if concurrently:
+            for statement in statements:
+                await driver.execute(statement)
+
+
+async def remove_passing(session: Session) -> None:
+    """Drop the tables that were made for one command alone; call with the lock held."""
+    driver, schema = session.driver, session.target.schema
+    with translated(session.target):
+        async with driver.transaction():
+            await _drop_passing(driver, schema)
 
 
 async def remove_all(session: Session) -> Removal:

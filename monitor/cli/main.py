@@ -11,11 +11,14 @@ from monitor import __version__
 from monitor.cli.admin import cleanup, role_sql
 from monitor.cli.config import config
 from monitor.cli.detect import detect
+from monitor.cli.explain import explain
 from monitor.cli.history import history
 from monitor.cli.measure import measure
+from monitor.cli.overhead import overhead
 from monitor.cli.pause import pause, resume
 from monitor.cli.run import run
 from monitor.cli.store import store
+from monitor.cli.sweep import sweep
 from monitor.errors import CanaryError
 
 PROGRAM = "ingest-canary"
@@ -30,7 +33,10 @@ def group() -> None:
     """
 
 
-for command in (run, measure, history, detect, pause, resume, store, config, role_sql, cleanup):
+for command in (
+    run, measure, sweep, overhead, explain, history, detect, pause, resume, store, config, role_sql,
+    cleanup,
+):  # fmt: skip
     group.add_command(command)
 
 

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from monitor.environment import Environment
-from monitor.model import CaseResult, Failure, Run
+from monitor.model import CaseResult, Failure, Overhead, Run
 
 
 def run_as_json(run: Run) -> dict[str, Any]:
@@ -70,6 +70,7 @@ def _case(result: CaseResult) -> dict[str, Any]:
         if summary
         else None,
         "wal_bytes_per_row": summary.wal_bytes_per_row if summary else None,
+        "overhead": _overhead(result.overhead) if result.overhead else None,
         "rounds": [
             asdict(sample)
             | {
@@ -82,6 +83,15 @@ def _case(result: CaseResult) -> dict[str, Any]:
         "disturbed": Counter(reason for sample in result.samples for reason in sample.disturbed),
         "failures": Counter(failure.reason for failure in result.failures),
         "failure_messages": [_failure(failure) for failure in result.failures],
+    }
+
+
+def _overhead(overhead: Overhead) -> dict[str, Any]:
+    return {
+        overhead.kind: overhead.name,
+        "pairs": overhead.pairs,
+        "overhead_ratio": asdict(overhead.wall),
+        "server_overhead_ratio": asdict(overhead.server) if overhead.server else None,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from monitor.measure.overhead import with_overheads
 from monitor.measure.summary import summarise
 from monitor.model import Case, CaseResult, Failure, Plan, Run, Trigger
 from monitor.store.database import Database
@@ -40,7 +41,7 @@ def run_of(record: RunRecord, plan: Plan) -> Run:
         finished_at=record.finished_at,
         outcome=record.outcome,
         environment=record.environment,
-        cases=tuple(_result(case, record) for case in plan.cases if _known(case, record)),
+        cases=with_overheads(_result(case, record) for case in plan.cases if _known(case, record)),
         probes=record.probes,
         rounds=record.rounds,
         wal_bytes=record.wal_bytes,

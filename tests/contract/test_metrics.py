@@ -14,8 +14,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from monitor import model
 from monitor.export.metrics import CASE_LABELS, PREFIX, TABLE, render
 from monitor.export.snapshot import Snapshot, TargetTally
+from monitor.measure.overhead import with_overheads
+from monitor.model import Run
 from monitor.store.recorder import StoreHealth
-from tests.builders import AT, environment, run, usual_run
+from tests.builders import AT, case, environment, result, run, sample, usual_run
 from tests.conftest import missing
 
 GOLDEN = Path(__file__).parent / "golden" / "metrics.txt"
@@ -36,6 +38,8 @@ DESIGN = {
     "rows_per_call": CASE,
     "seconds_per_row": CASE | {"component"},
     "wal_bytes_per_row": CASE,
+    "index_overhead_ratio": CASE | {"index"},
+    "foreign_key_overhead_ratio": CASE | {"foreign_key"},
     "rows_inserted_total": CASE,
     "rounds_total": CASE | {"outcome"},
     "round_failures_total": CASE | {"reason"},
@@ -63,11 +67,24 @@ DESIGN = {
 }
 
 
+def run_with_overheads() -> Run:
+    """The usual run with what an index and a foreign key cost COPY in it."""
+    plain = usual_run()
+    extra = [
+        result(
+            case(shape=f"orders_{name}"),
+            *(sample(n, insert_seconds=factor * (0.1 + 0.001 * n)) for n in range(1, 6)),
+        )
+        for name, factor in (("customer_idx", 1.25), ("customer_fk", 2.8))
+    ]
+    return replace(plain, cases=with_overheads([*plain.cases, *extra]))
+
+
 def tally(name: str = "main") -> TargetTally:
     """A target that was measured twice, under two fingerprints, and skipped once."""
     counted = TargetTally(name, 600.0)
     counted.add_run(run(environment=environment("ffffffffffff"), started_at=AT, outcome="failed"))
-    counted.add_run(usual_run())
+    counted.add_run(run_with_overheads())
     counted.add_skip("paused", AT + timedelta(seconds=9), "scheduled")
     counted.up, counted.round_trip_seconds = True, 0.0002
     counted.next_run_at = AT + timedelta(minutes=10)

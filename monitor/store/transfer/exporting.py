@@ -16,6 +16,7 @@ from monitor.errors import ConfigurationError
 from monitor.store import tables
 from monitor.store.append import day_of
 from monitor.store.database import Database
+from monitor.store.explorations import Exploration, newest
 from monitor.store.read import Series, runs_between, series_list, target_ids
 from monitor.store.records import RunRecord
 from monitor.store.schema import kind_of, versions_of
@@ -23,6 +24,7 @@ from monitor.store.transfer.archive import Member, members, pack
 from monitor.store.transfer.layout import (
     CONTROL,
     ENVIRONMENTS,
+    EXPLORATIONS,
     ROLLUPS,
     RUNS,
     SAMPLES,
@@ -101,6 +103,11 @@ async def export(
                     parts[table].add(lines)
             async for lines in _states(database, name, numbers[name], selection.begin):
                 parts[STATES.name].add(lines)
+        found = await _explorations(database, names, selection.begin)
+        for each in found:
+            if each.environment:
+                seen.environments.setdefault(each.environment.fingerprint, each.environment)
+        parts[EXPLORATIONS.name].add([_exploration_line(each) for each in found])
         parts[ENVIRONMENTS.name].add(environment_lines(seen.environments))
         # After the samples: what retention takes meanwhile is in the rollups by now.
         await _add_rollups(database, names, selection.begin, parts[ROLLUPS.name])
@@ -177,6 +184,24 @@ def _rollup_line(database: Database, series: Series, row: Iterable[Any]) -> str:
     hours, started_at, *values = row
     whole = (series.target, *series.key, hours, database.moment(started_at), *values)
     return line_of(encoded(ROLLUPS, whole))
+
+
+async def _explorations(
+    database: Database, names: Iterable[str], begin: datetime | None
+) -> list[Exploration]:
+    """Those of the targets; a handful a month."""
+    chosen = set(names)
+    found = [
+        *await newest(database, "sweep", since=begin),
+        *await newest(database, "explain", since=begin),
+    ]
+    kept = [each for each in found if each.target in chosen]
+    return sorted(kept, key=lambda each: (each.started_at, each.id))
+
+
+def _exploration_line(each: Exploration) -> str:
+    fingerprint = each.environment.fingerprint if each.environment else None
+    return line_of(encoded(EXPLORATIONS, (*each[:5], fingerprint, each.result)))
 
 
 async def _control(database: Database, names: tuple[str, ...]) -> list[str]:

@@ -21,6 +21,8 @@ from monitor.source import Blueprint, Source
 Value = int | float | str | bool
 RowForm = Literal["dicts", "objects", "tuples"]
 Transaction = Literal["round", "batch"]
+ExtraKind = Literal["index", "foreign_key"]
+IndexBuild = Literal["plain", "concurrently"]
 Trigger = Literal["scheduled", "confirmation", "manual"]
 RunOutcome = Literal["ok", "partial", "failed", "skipped"]
 FailureReason = Literal[
@@ -86,12 +88,44 @@ class Strategy:
 
 
 @dataclass(frozen=True, slots=True)
+class Parent:
+    """A table that a foreign key of a shape refers to: ours, filled before a run, emptied after.
+
+    ``build(metadata)`` declares it, once however many shapes refer to it; ``row(n)`` gives row *n*
+    by column name; ``rows(**parameters)`` says how many there must be for a shape's parameters.
+    """
+
+    name: str
+    build: Callable[[MetaData], Table]
+    row: Callable[[int], dict[str, Any]]
+    rows: Callable[..., int]
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """What a shape's table may have on top: one index or a set of them, or a foreign key.
+
+    ``add(table)`` declares it on a table of the shape; ``parents`` must be there before.
+    """
+
+    name: str
+    label: str
+    kind: ExtraKind
+    add: Callable[[Table], None]
+    parents: tuple[Parent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Shape:
     """A table to insert into, and what its row *n* looks like.
 
-    ``build(metadata)`` declares the table in the metadata's schema; ``row(n, **parameters)`` gives
-    the values of row *n* by column name, without the columns that the server or a column default
-    fills. A shape made like a table has a ``source`` until that is read, then a ``blueprint``.
+    ``build(metadata)`` declares the table in the metadata's schema, its indexes and foreign keys
+    with it; ``row(n, **parameters)`` gives the values of row *n* by column name, without the
+    columns that the server or a column default fills; ``parents`` are filled before a run. A shape
+    made like a table has a ``source`` until that is read, then a ``blueprint``.
+
+    Each of ``extras`` makes another shape, such as ``orders_customer_idx``: that one names the
+    shape without it as ``plain`` and what it has on top as ``extra``.
     """
 
     name: str
@@ -101,13 +135,19 @@ class Shape:
     parameters: Mapping[str, Value]
     source: Source | None = None
     blueprint: Blueprint | None = None
+    parents: tuple[Parent, ...] = ()
+    extras: tuple[Extra, ...] = ()
+    plain: str | None = None
+    extra: Extra | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
     """Strategy, shape and their parameters, rows and batch size: the unit that has a history.
 
-    ``variant`` names every difference from the suite's defaults as sorted ``k=v,k=v``.
+    ``variant`` names every difference from the suite's defaults as sorted ``k=v,k=v``. ``prefill``
+    rows are in the table before the round's; ``build`` says how the shape's extra, an index, is
+    made after the rows are in, instead of being there before them.
     """
 
     strategy: Strategy
@@ -118,6 +158,8 @@ class Case:
     batch_size: int
     transaction: Transaction
     variant: str
+    prefill: int = 0
+    build: IndexBuild | None = None
 
     @property
     def key(self) -> CaseKey:
@@ -235,6 +277,8 @@ class Sample:
     overlap, as in COPY). ``late_batch_ratio`` is the mean time of the last quarter of the batches
     over that of the first; the other ratios are 0..1. Seconds are whole nanoseconds, ratios whole
     millionths, so that a store which keeps integers gives back the same sample.
+    ``index_build_seconds`` is what making the indexes took after the rows were in, where a case
+    asks for that; it is no part of ``insert_seconds``, and no store keeps it.
     """
 
     round: int
@@ -259,6 +303,7 @@ class Sample:
     steal_ratio: float | None
     pressure_ratio: float | None
     disturbed: tuple[Disturbance, ...] = ()
+    index_build_seconds: float | None = None
 
     @property
     def rows_per_second(self) -> float:
@@ -311,13 +356,32 @@ class CaseSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Overhead:
+    """What an index (or a set) or a foreign key costs: time with it ÷ time without it, minus 1.
+
+    0.3 means 30 % slower. ``wall`` is over whole rounds, ``server`` over what pg_stat_statements
+    counted, each from ``pairs`` of rounds of the same block.
+    """
+
+    name: str
+    kind: ExtraKind
+    wall: Estimate
+    server: Estimate | None
+    pairs: int
+
+
+@dataclass(frozen=True, slots=True)
 class CaseResult:
-    """All rounds of one case in one run, none left out; no summary without samples."""
+    """All rounds of one case in one run, none left out; no summary without samples.
+
+    ``overhead`` is there if the shape has an extra and the same case without it was measured too.
+    """
 
     case: Case
     samples: tuple[Sample, ...]
     failures: tuple[Failure, ...]
     summary: CaseSummary | None = None
+    overhead: Overhead | None = None
 
     @property
     def contended(self) -> bool:

@@ -230,11 +230,14 @@ class CaseSettings(_Section):
     """Rows per call of the strategy; default: all rows of the round in one call."""
     transaction: Transaction = "round"
     """"round": one transaction for all batches; "batch": one for each, so that commits are felt."""
+    prefill: Annotated[int, Field(ge=0)] = 0
+    """Rows that are in the table before each round; the first of the shape's, written untimed."""
 
 
 def _default_cases() -> tuple[CaseSettings, ...]:
     """The six strategies, and COPY with a commit per 1,000 rows: one commit per 20,000 rows would
-    hide what a slow disk or a synchronous standby does."""
+    hide what a slow disk or a synchronous standby does. And COPY again on a table with one B-tree
+    more: of all ways it leaves most of the time to the server, so it shows best what that costs."""
     six = (
         "orm_add_all",
         "orm_bulk",
@@ -244,7 +247,8 @@ def _default_cases() -> tuple[CaseSettings, ...]:
         "asyncpg_copy",
     )
     committing = CaseSettings(strategy="asyncpg_copy", batch_size=1000, transaction="batch")
-    return (*(CaseSettings(strategy=name) for name in six), committing)
+    indexed = CaseSettings(strategy="asyncpg_copy", shape="orders_customer_idx")
+    return (*(CaseSettings(strategy=name) for name in six), committing, indexed)
 
 
 class LoadSettings(_Section):
@@ -279,7 +283,8 @@ class SuiteSettings(_Section):
     rounds: PositiveInt = 5
     """Rounds of each case in a run. 5: their minimum is the steadiest estimate for its cost."""
     cases: tuple[CaseSettings, ...] = Field(default_factory=_default_cases, min_length=1)
-    """The cases; default: the six strategies on `orders`, and COPY committing every 1,000 rows."""
+    """The cases; default: the six strategies on `orders`, COPY committing every 1,000 rows, and
+    COPY on `orders_customer_idx`, which has an index on customer_id."""
     plugins: tuple[Path, ...] = ()
     """Python files with strategies or shapes of your own."""
     load: LoadSettings = LoadSettings()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from monitor.config.settings import CaseSettings, SuiteSettings
+from monitor.config.suite import CaseSettings, SuiteSettings
 from monitor.errors import ConfigurationError
 from monitor.model import Case, CaseKey, Extra, IndexBuild, Plan, Shape, Transaction
 from monitor.suite.catalog import Catalog

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from sqlalchemy import MetaData, Table
 
 from monitor.config.dsn import EXECUTEMANY_MODE
-from monitor.config.settings import CaseSettings, SuiteSettings
+from monitor.config.suite import CaseSettings, SuiteSettings
 from monitor.errors import ConfigurationError
 from monitor.model import Case, Plan, Shape, Strategy, Value
 from monitor.source import Source

@@ -10,7 +10,7 @@ import pytest
 
 from monitor.canary.connection import Canary
 from monitor.cli.explain_text import explained_as_json
-from monitor.config.settings import CaseSettings, SuiteSettings
+from monitor.config.suite import CaseSettings, SuiteSettings
 from monitor.errors import TargetRefused
 from monitor.measure.explain import Explained, Explanation, explain
 from monitor.model import Plan

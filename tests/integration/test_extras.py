@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from monitor.canary import tables
-from monitor.config.settings import CaseSettings, SuiteSettings
+from monitor.config.suite import CaseSettings, SuiteSettings
 from monitor.measure.runner import Runner
 from monitor.model import Plan, Run
 from monitor.suite import catalog, plan

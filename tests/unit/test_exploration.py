@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from monitor.config.settings import SuiteSettings
+from monitor.config.suite import SuiteSettings
 from monitor.errors import ConfigurationError
 from monitor.suite import catalog
 from monitor.suite.exploration import (

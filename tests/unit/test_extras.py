@@ -11,7 +11,7 @@ from sqlalchemy import MetaData, Table
 from sqlalchemy.sql import quoted_name
 
 from monitor.canary.definition import create_statements, definition_hash
-from monitor.config.settings import CaseSettings, SuiteSettings
+from monitor.config.suite import CaseSettings, SuiteSettings
 from monitor.errors import ConfigurationError
 from monitor.measure.binding import bind, extra_indexes, make_batches, prefill_rows
 from monitor.model import Extra, Shape

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from monitor.cli.chart import bar
 from monitor.cli.sweep_text import print_sweep, sweep_as_json
-from monitor.config.settings import SuiteSettings
+from monitor.config.suite import SuiteSettings
 from monitor.measure.sweep import Curve, curves, elbow, plateau
 from monitor.model import Estimate, Failure, Run
 from monitor.suite import catalog

@@ -17,8 +17,9 @@ from pydantic import (
 
 from monitor.config.dsn import check_dsn
 from monitor.config.fields import Duration, PositiveInt, Section, read_secret
-from monitor.model import Limits, Load, Transaction, Value
+from monitor.model import Limits, Load, Transaction
 from monitor.source import Source
+from monitor.workload import Value
 
 
 def _scalar(value: object) -> object:

@@ -10,10 +10,11 @@ from typing import Any
 from monitor.judgement import Judgement
 from monitor.measure.overhead import with_overheads
 from monitor.measure.summary import summarise
-from monitor.model import Case, CaseResult, Failure, Plan, Run, Shape, Strategy, Trigger
+from monitor.model import Case, CaseResult, Failure, Plan, Run, Trigger
 from monitor.store.database import Database
 from monitor.store.read import newest_runs
 from monitor.store.records import RunRecord, SeriesKey, failure_of, sample_of
+from monitor.workload import Shape, Strategy
 
 #: Enough to know when the environment last changed, and how long runs have been failing.
 _RUNS = 200

@@ -24,8 +24,9 @@ from prometheus_client.registry import Collector
 from monitor.export import verdict_metrics as judged
 from monitor.export.labels import CASE_LABELS, Labels, Values, case_labels
 from monitor.export.snapshot import BUCKETS, Snapshot, TargetSnapshot
-from monitor.model import CaseKey, CaseSummary, ExtraKind, Run
+from monitor.model import CaseKey, CaseSummary, Run
 from monitor.store.recorder import StoreHealth
+from monitor.workload import ExtraKind
 
 PREFIX = "ingest_canary_"
 INTERVAL_OF_MEDIAN = "95 % interval (with five rounds their whole range: 93.75 %)"

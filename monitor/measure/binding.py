@@ -20,9 +20,10 @@ from monitor.canary.tables import metadata_for
 from monitor.errors import ConfigurationError
 from monitor.measure.load_table import load_tables
 from monitor.measure.probes import probe_tables
-from monitor.model import Case, Destination, Extra, Parent, Plan, Shape
+from monitor.model import Case, Plan
 from monitor.source import Blueprint
 from monitor.suite.extras import declare_parent
+from monitor.workload import Destination, Extra, Parent, Shape
 
 Rows = Sequence[Any]
 

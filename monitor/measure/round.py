@@ -23,7 +23,8 @@ from monitor.measure.disturbance import (
     steal_ratio,
 )
 from monitor.measure.fixtures import prefill
-from monitor.model import Case, Destination, Limits, Sample, rest_of
+from monitor.model import Case, Limits, Sample, rest_of
+from monitor.workload import Destination
 
 #: Seconds beyond a round's deadline after which we stop waiting for the server to end it.
 GRACE_SECONDS = 5.0

@@ -15,8 +15,8 @@ from types import ModuleType
 from typing import TypeVar
 
 from monitor.errors import ConfigurationError
-from monitor.model import Shape, Strategy
 from monitor.suite import extras, shapes, strategies
+from monitor.workload import Shape, Strategy
 
 STRATEGY_GROUP = "ingest_canary.strategies"
 SHAPE_GROUP = "ingest_canary.shapes"

@@ -8,10 +8,11 @@ from typing import Literal
 
 from monitor.config.suite import CaseSettings, SuiteSettings
 from monitor.errors import ConfigurationError
-from monitor.model import Case, CaseKey, Extra, IndexBuild, Plan, Shape, Transaction
+from monitor.model import Case, CaseKey, IndexBuild, Plan, Transaction
 from monitor.suite.catalog import Catalog
 from monitor.suite.extras import rebuilt, with_extra
 from monitor.suite.plan import lookup, resolve
+from monitor.workload import Extra, Shape
 
 #: Values that are swept where none are given; what is not here needs some.
 DEFAULT_VALUES: Mapping[str, tuple[int, ...]] = {

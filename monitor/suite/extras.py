@@ -15,7 +15,7 @@ from sqlalchemy import ForeignKeyConstraint, Index, MetaData, Table, text
 from sqlalchemy.sql import quoted_name
 
 from monitor.errors import ConfigurationError
-from monitor.model import Extra, Parent, Shape
+from monitor.workload import Extra, Parent, Shape
 
 #: PostgreSQL cuts longer names off, and then two could be one.
 MAX_NAME_BYTES = 63

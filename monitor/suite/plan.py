@@ -12,9 +12,10 @@ from sqlalchemy import MetaData, Table
 from monitor.config.dsn import EXECUTEMANY_MODE
 from monitor.config.suite import CaseSettings, SuiteSettings
 from monitor.errors import ConfigurationError
-from monitor.model import Case, Plan, Shape, Strategy, Value
+from monitor.model import Case, Plan
 from monitor.source import Source
 from monitor.suite.catalog import Catalog
+from monitor.workload import Shape, Strategy, Value
 
 Named = TypeVar("Named", Strategy, Shape)
 

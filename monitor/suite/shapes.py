@@ -15,9 +15,9 @@ from uuid import uuid4
 from sqlalchemy import Column, Integer, MetaData, Numeric, String, Table, Text
 from sqlalchemy.sql import quoted_name
 
-from monitor.model import Extra, Parent, Shape
 from monitor.suite.extras import foreign_key, index, indexes
 from monitor.suite.parameters import label_of, parameters_of
+from monitor.workload import Extra, Parent, Shape
 
 RowFunction = Callable[..., dict[str, Any]]
 

@@ -14,9 +14,9 @@ from monitor.canary.definition import create_statements, definition_hash
 from monitor.config.suite import CaseSettings, SuiteSettings
 from monitor.errors import ConfigurationError
 from monitor.measure.binding import bind, extra_indexes, make_batches, prefill_rows
-from monitor.model import Extra, Shape
 from monitor.suite import catalog, plan, shapes
 from monitor.suite.extras import REBUILT, all_of, index, rebuilt, with_extra
+from monitor.workload import Extra, Shape
 
 EXTRAS = {extra.name: extra for extra in shapes.orders.extras}
 

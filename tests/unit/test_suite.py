@@ -11,8 +11,9 @@ from sqlalchemy import insert
 from monitor.config.suite import CaseSettings, SuiteSettings
 from monitor.errors import ConfigurationError
 from monitor.measure.binding import bind, make_batches
-from monitor.model import Destination, Plan
+from monitor.model import Plan
 from monitor.suite import catalog, plan, shapes, strategies
+from monitor.workload import Destination
 
 SIX = {
     "orm_add_all",

@@ -6,21 +6,16 @@ names, ``None`` means "not known", never zero.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
-
-import asyncpg
-from sqlalchemy import MetaData, Table
-from sqlalchemy.ext.asyncio import AsyncConnection
+from typing import Literal
 
 from monitor.environment import Environment
-from monitor.source import Blueprint, Source
+from monitor.workload import ExtraKind, Shape, Strategy, Value
 
-Value = int | float | str | bool
-RowForm = Literal["dicts", "objects", "tuples"]
 Transaction = Literal["round", "batch"]
+IndexBuild = Literal["plain", "concurrently"]
 Trigger = Literal["scheduled", "confirmation", "manual"]
 RunOutcome = Literal["ok", "partial", "failed", "skipped"]
 FailureReason = Literal[
@@ -43,71 +38,16 @@ EXCLUDING: frozenset[Disturbance] = frozenset({"checkpoint", "autovacuum", "evic
 MIN_CLEAN_ROUNDS = 3
 
 
-# --- what is inserted, and how -------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """Where a strategy inserts: one open transaction on one table.
-
-    ``connection`` and ``driver`` are the same session seen through SQLAlchemy and through asyncpg.
-    ``columns`` are the names of the values of a tuple row, in order. ``staging`` is a second table
-    with these columns and nothing else, for strategies that ask for one; it is empty at first.
-    """
-
-    connection: AsyncConnection
-    driver: asyncpg.Connection[asyncpg.Record]
-    table: Table
-    entity: type
-    columns: tuple[str, ...]
-    staging: Table | None = None
-
-
-InsertFunction = Callable[..., Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Strategy:
-    """One way to insert a batch of rows.
-
-    ``insert(destination, rows, **parameters)`` sends one batch, ``rows`` being in ``row_form``;
-    ``parameters`` holds what can be swept, with defaults; ``label`` is what people read. With
-    ``staging`` the destination has a staging table; with ``merges`` a row whose key is there
-    already replaces the old one, so that as many rows are expected as there are different keys.
-    """
-
-    name: str
-    label: str
-    row_form: RowForm
-    insert: InsertFunction
-    parameters: Mapping[str, Value]
-    staging: bool = False
-    merges: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """A table to insert into, and what its row *n* looks like.
-
-    ``build(metadata)`` declares the table in the metadata's schema; ``row(n, **parameters)`` gives
-    the values of row *n* by column name, without the columns that the server or a column default
-    fills. A shape made like a table has a ``source`` until that is read, then a ``blueprint``.
-    """
-
-    name: str
-    label: str
-    build: Callable[[MetaData], Table]
-    row: Callable[..., dict[str, Any]]
-    parameters: Mapping[str, Value]
-    source: Source | None = None
-    blueprint: Blueprint | None = None
+# --- what is measured, and where ------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
     """Strategy, shape and their parameters, rows and batch size: the unit that has a history.
 
-    ``variant`` names every difference from the suite's defaults as sorted ``k=v,k=v``.
+    ``variant`` names every difference from the suite's defaults as sorted ``k=v,k=v``. ``prefill``
+    rows are in the table before the round's; ``build`` says how the shape's extra, an index, is
+    made after the rows are in, instead of being there before them.
     """
 
     strategy: Strategy
@@ -118,6 +58,8 @@ class Case:
     batch_size: int
     transaction: Transaction
     variant: str
+    prefill: int = 0
+    build: IndexBuild | None = None
 
     @property
     def key(self) -> CaseKey:
@@ -235,6 +177,8 @@ class Sample:
     overlap, as in COPY). ``late_batch_ratio`` is the mean time of the last quarter of the batches
     over that of the first; the other ratios are 0..1. Seconds are whole nanoseconds, ratios whole
     millionths, so that a store which keeps integers gives back the same sample.
+    ``index_build_seconds`` is what making the indexes took after the rows were in, where a case
+    asks for that; it is no part of ``insert_seconds``, and no store keeps it.
     """
 
     round: int
@@ -259,6 +203,7 @@ class Sample:
     steal_ratio: float | None
     pressure_ratio: float | None
     disturbed: tuple[Disturbance, ...] = ()
+    index_build_seconds: float | None = None
 
     @property
     def rows_per_second(self) -> float:
@@ -311,13 +256,32 @@ class CaseSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Overhead:
+    """What an index (or a set) or a foreign key costs: time with it ÷ time without it, minus 1.
+
+    0.3 means 30 % slower. ``wall`` is over whole rounds, ``server`` over what pg_stat_statements
+    counted, each from ``pairs`` of rounds of the same block.
+    """
+
+    name: str
+    kind: ExtraKind
+    wall: Estimate
+    server: Estimate | None
+    pairs: int
+
+
+@dataclass(frozen=True, slots=True)
 class CaseResult:
-    """All rounds of one case in one run, none left out; no summary without samples."""
+    """All rounds of one case in one run, none left out; no summary without samples.
+
+    ``overhead`` is there if the shape has an extra and the same case without it was measured too.
+    """
 
     case: Case
     samples: tuple[Sample, ...]
     failures: tuple[Failure, ...]
     summary: CaseSummary | None = None
+    overhead: Overhead | None = None
 
     @property
     def contended(self) -> bool:

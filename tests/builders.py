@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from monitor.config.settings import CaseSettings, SuiteSettings
+from monitor.config.suite import CaseSettings, SuiteSettings
 from monitor.environment import Difference, Environment
 from monitor.judgement import Change, Detector, Judgement, Place, Verdict, in_order
 from monitor.measure.summary import summarise

@@ -51,6 +51,15 @@ Snapshot = Mapping[int, Work]
 
 
 @dataclass(frozen=True, slots=True)
+class Statement:
+    """An entry of pg_stat_statements: its text as the server keeps it, and what it did."""
+
+    query_id: int
+    text: str
+    work: Work
+
+
+@dataclass(frozen=True, slots=True)
 class Extension:
     """Where pg_stat_statements is, and whose entries are ours."""
 
@@ -83,7 +92,14 @@ class StatementCounters:
         return {row["queryid"]: Work(*list(row.values())[1:]) for row in rows}
 
     async def work_between(self, before: Snapshot, after: Snapshot, *tables: str) -> Work:
-        """What statements that write to tables of ours (default: any) did between two snapshots.
+        """What statements that write to tables of ours (default: any) did between two snapshots."""
+        found = await self.statements_between(before, after, *tables)
+        return sum((statement.work for statement in found), Work())
+
+    async def statements_between(
+        self, before: Snapshot, after: Snapshot, *tables: str
+    ) -> list[Statement]:
+        """The statements that wrote to tables of ours (default: any) between two snapshots.
 
         Counters that went backwards (entry evicted or reset meanwhile) count from zero.
         """
@@ -95,8 +111,11 @@ class StatementCounters:
         texts = await self._texts(list(changed))
         schema = self._session.target.schema
         names = [qualified(schema, table) for table in tables] or [f"{quote(schema)}."]
-        ours = [work for queryid, work in changed.items() if _writes_to(texts[queryid], names)]
-        return sum(ours, Work())
+        return [
+            Statement(queryid, texts[queryid], work)
+            for queryid, work in changed.items()
+            if _writes_to(texts[queryid], names)
+        ]
 
     async def _texts(self, queryids: Sequence[int]) -> Mapping[int, str]:
         unknown = [queryid for queryid in queryids if queryid not in self._text_of]

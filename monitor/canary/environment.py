@@ -6,7 +6,7 @@ import hmac
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
@@ -23,9 +23,12 @@ from monitor.model import Connect
 _LIBRARIES = ("sqlalchemy", "asyncpg", "greenlet")
 
 
-async def read_environment(session: Session, hash_key: bytes) -> Environment:
+async def read_environment(
+    session: Session, hash_key: bytes, only: Collection[str] | None = None
+) -> Environment:
     """Everything that can change what inserts cost here, besides the inserts themselves.
 
+    ``only`` names the tables that matter; default: all in our schema.
     Of settings that are not at their defaults and not on our list, only a hash with ``hash_key`` is
     kept: it tells that one changed, and nothing of what it holds.
     """
@@ -43,7 +46,9 @@ async def read_environment(session: Session, hash_key: bytes) -> Environment:
     server |= {f"connect.{name}": hashed(name, value, hash_key) for name, value in sent}
     client = {**client_facts(), **connect_facts(session.target.connect)}
     client[HASH_KEY] = hashed(HASH_KEY, "", hash_key)
-    tables = {row["name"]: row["definition"] for row in definitions}
+    tables = {
+        row["name"]: row["definition"] for row in definitions if only is None or row["name"] in only
+    }
     return Environment(
         server_version=server_version,
         server=server,

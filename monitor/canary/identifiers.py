@@ -12,6 +12,7 @@ __all__ = [
     "PRODUCT",
     "definition_in",
     "is_marked",
+    "is_passing",
     "left_out_in",
     "literal",
     "part_mark",
@@ -24,6 +25,7 @@ __all__ = [
 
 PRODUCT = "ingest-canary"
 _MARK = re.compile(rf"{PRODUCT} \d+\.\d+\.\d+\S* (?:schema|table|type|sequence)\b")
+_PASSING = re.compile(rf"{PRODUCT} \S+ table of one command\b")
 _DEFINITION = re.compile(r"definition ([0-9a-f]{12})")
 
 
@@ -37,10 +39,14 @@ def schema_mark() -> str:
     return f"{PRODUCT} {__version__} schema: made and emptied by {PRODUCT}; keep nothing here"
 
 
-def table_mark(definition: str) -> str:
-    """The comment that marks a table as ours and tells which definition it was made from."""
+def table_mark(definition: str, *, passing: bool = False) -> str:
+    """The comment that marks a table as ours and tells which definition it was made from.
+
+    A ``passing`` table goes when the command ends that made it.
+    """
+    kind = "table of one command" if passing else "table"
     return (
-        f"{PRODUCT} {__version__} table, definition {definition}: emptied before every round;"
+        f"{PRODUCT} {__version__} {kind}, definition {definition}: emptied before every round;"
         " keep nothing here"
     )
 
@@ -63,6 +69,11 @@ def left_out_in(mark: str) -> tuple[str, ...]:
 def is_marked(comment: str | None) -> bool:
     """Whether a comment is a mark of ours, of whatever version."""
     return comment is not None and _MARK.match(comment) is not None
+
+
+def is_passing(comment: str | None) -> bool:
+    """Whether a mark of ours says that the table goes when the command ends that made it."""
+    return comment is not None and _PASSING.match(comment) is not None
 
 
 def definition_in(mark: str) -> str | None:

@@ -11,6 +11,7 @@ import asyncpg
 
 from monitor.canary import tables
 from monitor.canary.connection import Driver, Session, translated
+from monitor.canary.definition import STORAGE
 from monitor.canary.identifiers import (
     definition_in,
     left_out_in,
@@ -83,7 +84,7 @@ async def _build(session: Session, blueprint: Blueprint) -> tuple[str, ...]:
     driver, schema = session.driver, session.target.schema
     try:
         for part in blueprint.parts:
-            await driver.execute(part.statement.replace("{storage}", tables.STORAGE))
+            await driver.execute(part.statement.replace("{storage}", STORAGE))
             if part.kind != "step":
                 await _mark(driver, schema, part, part_mark(part.kind, blueprint.definition))
         await _fill(driver, schema, blueprint)

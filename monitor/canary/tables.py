@@ -2,28 +2,29 @@
 
 Each change locks the table and checks its mark in the same transaction. Nothing is ever issued with
 CASCADE, and TRUNCATE and LOCK say ONLY, so that a table of somebody else's that inherits from ours
-stays as it is; of a partitioned table, where ONLY means nothing, every partition is locked and its
-mark checked. Tables stay between runs, emptied: a new table would be a new statistics entry.
+stays as it is. What goes with a table, its partitions and those of ours that refer to it, is locked
+and its mark checked like the table's own. Tables stay between runs, emptied: a new table would be a
+new statistics entry.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 
 from asyncpg import Record
 from sqlalchemy import MetaData, Table
-from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
-from sqlalchemy.schema import CreateTable
+from sqlalchemy.schema import sort_tables
 from sqlalchemy.sql import quoted_name
 
 from monitor.canary import sql
 from monitor.canary.connection import Driver, Session, translated
+from monitor.canary.definition import create_statements, definition_hash
 from monitor.canary.guard import refuse_foreign_schema
 from monitor.canary.identifiers import (
     definition_in,
     is_marked,
+    is_passing,
     literal,
     qualified,
     quote,
@@ -31,10 +32,6 @@ from monitor.canary.identifiers import (
     table_mark,
 )
 from monitor.errors import TargetRefused
-
-#: Autovacuum would run into rounds; what it does is done by us, outside the clock.
-STORAGE = "autovacuum_enabled = false, toast.autovacuum_enabled = false"
-
 
 #: Bytes that a row takes besides its values: line pointer and alignment; and an index entry.
 _TUPLE_OVERHEAD = 8
@@ -55,19 +52,28 @@ def metadata_for(schema: str) -> MetaData:
     return MetaData(schema=quoted_name(schema, quote=True))
 
 
-async def prepare(session: Session, tables: Iterable[Table]) -> None:
-    """Make schema and tables where they are missing, and empty what a crash left behind.
+async def prepare(session: Session, tables: Iterable[Table], *, passing: bool = False) -> None:
+    """Make schema and tables where they are missing, and remove what a crash left behind.
 
-    A table of ours that was made from another definition is made anew. Call with the lock held.
-    Raises TargetRefused if anything in the way is not ours.
+    A table of ours that was made from another definition is made anew, and with it those that refer
+    to it. What is made ``passing`` goes by ``remove_passing`` or when the next run begins. Call
+    with the lock held. Raises TargetRefused if anything in the way is not ours.
     """
     schema, driver = session.target.schema, session.driver
     with translated(session.target):
         async with driver.transaction():
             await _prepare_schema(session)
-            for table in tables:
-                await _prepare_table(driver, schema, table)
+            await _drop_passing(driver, schema)
+            await _make(driver, schema, sort_tables(tables), passing)
         await _empty_used(driver, schema)
+
+
+async def add(session: Session, tables: Iterable[Table], *, passing: bool = False) -> None:
+    """Make more tables like ``prepare``, after it, where their columns need what came between."""
+    schema, driver = session.target.schema, session.driver
+    with translated(session.target):
+        async with driver.transaction():
+            await _make(driver, schema, sort_tables(tables), passing)
 
 
 async def _prepare_schema(session: Session) -> None:
@@ -80,27 +86,38 @@ async def _prepare_schema(session: Session) -> None:
         await driver.execute(f"COMMENT ON SCHEMA {quote(schema)} IS {literal(schema_mark())}")
 
 
-async def _prepare_table(driver: Driver, schema: str, table: Table) -> None:
-    definition = definition_hash(table)
-    mark = await _mark_of(driver, schema, table.name)
-    if mark is not None:
-        if definition_in(mark) == definition:
-            return
-        await _lock_marked(driver, schema, table.name)
-        await driver.execute(f"DROP TABLE {qualified(schema, table.name)}")
-    name = qualified(schema, table.name)
-    await driver.execute(f"{_create_statement(table)} WITH ({STORAGE})")
-    await driver.execute(f"COMMENT ON TABLE {name} IS {literal(table_mark(definition))}")
+async def _make(driver: Driver, schema: str, ordered: Sequence[Table], passing: bool) -> None:
+    outdated = []
+    for table in ordered:
+        mark = await _mark_of(driver, schema, table.name)
+        if mark is not None and definition_in(mark) != definition_hash(table):
+            outdated.append(table.name)
+    await _drop_tables(driver, schema, outdated)
+    for table in ordered:
+        await _make_missing(driver, schema, table, passing)
 
 
-def definition_hash(table: Table) -> str:
-    """Twelve hex digits of what the table is created from."""
-    return sha256(f"{_create_statement(table)} {STORAGE}".encode()).hexdigest()[:12]
+async def _make_missing(driver: Driver, schema: str, table: Table, passing: bool) -> None:
+    """Make the table with its indexes and mark, if it is not there."""
+    if await _mark_of(driver, schema, table.name) is not None:
+        return
+    for statement in create_statements(table):
+        await driver.execute(statement)
+    mark = literal(table_mark(definition_hash(table), passing=passing))
+    await driver.execute(f"COMMENT ON TABLE {qualified(schema, table.name)} IS {mark}")
 
 
-def _create_statement(table: Table) -> str:
-    dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
-    return str(CreateTable(table).compile(dialect=dialect)).strip()
+async def _drop_passing(driver: Driver, schema: str) -> None:
+    rows = await marked(driver, schema)
+    await _drop_tables(driver, schema, [row["name"] for row in rows if is_passing(row["mark"])])
+
+
+async def _drop_tables(driver: Driver, schema: str, names: Sequence[str]) -> None:
+    """Drop tables of ours and those of ours that refer to them; call in a transaction."""
+    if names:
+        family = await _lock_family(driver, schema, names)
+        listed = ", ".join(qualified(schema, name) for name in family)
+        await driver.execute(f"DROP TABLE {listed}")
 
 
 async def _mark_of(driver: Driver, schema: str, name: str) -> str | None:
@@ -124,31 +141,45 @@ async def _lock_marked(driver: Driver, schema: str, name: str) -> None:
 async def empty(session: Session, name: str) -> None:
     """Empty one of our tables and restart its sequences, outside every clock."""
     with translated(session.target):
-        await _empty(session.driver, session.target.schema, name)
+        await _empty(session.driver, session.target.schema, [name])
 
 
-async def _empty(driver: Driver, schema: str, *names: str) -> None:
+async def _empty(driver: Driver, schema: str, names: Sequence[str]) -> Collection[str]:
+    """Empty tables, and with them, since it goes only so, those that refer to them; all by name."""
     async with driver.transaction():
-        words = [await _lock_whole(driver, schema, name) for name in names]
+        family = await _lock_family(driver, schema, names)
+        words = [
+            # Of a partitioned table ONLY would empty nothing; under the lock it gets no other
+            # partition.
+            qualified(schema, name) if partitioned else f"ONLY {qualified(schema, name)}"
+            for name, partitioned in family.items()
+        ]
         await driver.execute(f"TRUNCATE TABLE {', '.join(words)} RESTART IDENTITY")
+    return family.keys()
 
 
-async def _lock_whole(driver: Driver, schema: str, name: str) -> str:
-    """Lock a table and its partitions, all of them ours; returns how TRUNCATE is to name it.
+async def _lock_family(driver: Driver, schema: str, names: Iterable[str]) -> dict[str, bool]:
+    """Lock tables and what goes with them when they are emptied or dropped; all of it is ours.
 
-    Of a partitioned table ONLY would empty nothing: under the lock it can get no other partition.
+    That is their partitions and the tables that refer to them by foreign keys, each looked for
+    under the lock of what it hangs on. Returns by name whether a table is partitioned, without the
+    partitions, which need no name of their own.
     """
-    await _lock_marked(driver, schema, name)
-    partitions = await driver.fetch(
-        "SELECT n.nspname::text AS schema, c.relname::text AS name"
-        " FROM pg_catalog.pg_partition_tree($1::regclass) AS t"
-        " JOIN pg_catalog.pg_class AS c ON c.oid = t.relid"
-        " JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE t.level > 0",
-        qualified(schema, name),
-    )
-    for partition in partitions:
-        await _lock_marked(driver, partition["schema"], partition["name"])
-    return qualified(schema, name) if partitions else f"ONLY {qualified(schema, name)}"
+    family: dict[str, bool] = {}
+    waiting = [(schema, name) for name in names]
+    seen = set(waiting)
+    within: set[tuple[str, str]] = set()
+    for place in waiting:
+        await _lock_marked(driver, *place)
+        rows = await driver.fetch(sql.load("family"), qualified(*place))
+        partitions = {(row["schema"], row["name"]) for row in rows if row["partition"]}
+        within |= partitions
+        if place not in within:
+            family[place[1]] = bool(partitions)
+        fresh = dict.fromkeys((row["schema"], row["name"]) for row in rows)
+        waiting += [other for other in fresh if other not in seen]
+        seen.update(fresh)
+    return family
 
 
 async def empty_all(session: Session) -> None:
@@ -157,31 +188,19 @@ async def empty_all(session: Session) -> None:
         await _empty_used(session.driver, session.target.schema)
 
 
-async def empty_together(driver: Driver, schema: str, names: Iterable[str]) -> None:
-    """Empty tables of ours that foreign keys tie together; partitions with their tables."""
-    partitions = await driver.fetch(
-        "SELECT c.relname::text AS name FROM pg_catalog.pg_class AS c"
-        " JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"
-        " WHERE n.nspname = $1 AND c.relispartition",
-        schema,
-    )
-    within = {row["name"] for row in partitions}
-    await _empty(driver, schema, *(name for name in names if name not in within))
+async def empty_together(driver: Driver, schema: str, names: Sequence[str]) -> None:
+    """Empty tables of ours within the caller's transaction, errors untranslated."""
+    await _empty(driver, schema, names)
 
 
 async def _empty_used(driver: Driver, schema: str) -> None:
-    """Tables that a foreign key points to go together with those that point to them."""
     ours = set(await our_tables(driver, schema))
     rows = [row for row in await driver.fetch(sql.load("storage"), schema) if row["name"] in ours]
-    referring = {row["root"]: row["referring"] for row in rows}
     # Not "is there a visible row": an aborted round leaves dead rows, and those take space.
     waiting = list(dict.fromkeys(row["root"] for row in rows if row["used"]))
     while waiting:
-        group = [waiting[0]]
-        for name in group:
-            group += [other for other in referring.get(name, ()) if other not in group]
-        await _empty(driver, schema, *group)
-        waiting = [name for name in waiting if name not in group]
+        emptied = await _empty(driver, schema, waiting[:1])
+        waiting = [name for name in waiting if name not in emptied]
 
 
 async def our_tables(driver: Driver, schema: str) -> list[str]:
@@ -253,6 +272,45 @@ async def count_rows(session: Session, name: str) -> int:
     return sum(counts)
 
 
+async def drop_indexes(session: Session, name: str) -> None:
+    """Drop the indexes of a table of ours, but those that a constraint owns."""
+    driver, schema = session.driver, session.target.schema
+    with translated(session.target):
+        async with driver.transaction():
+            await _lock_marked(driver, schema, name)
+            oid = await driver.fetchval("SELECT $1::regclass::oid", qualified(schema, name))
+            for row in await driver.fetch(sql.load("plain_indexes"), oid):
+                await driver.execute(f"DROP INDEX {qualified(schema, row['name'])}")
+
+
+async def build_indexes(
+    session: Session, name: str, statements: Sequence[str], *, concurrently: bool
+) -> None:
+    """Make indexes on a table of ours by CREATE INDEX statements.
+
+    ``concurrently`` says that the statements do so, which no transaction may hold: the mark is then
+    checked in one of its own just before. Raises TargetRefused if it is missing.
+    """
+    driver, schema = session.driver, session.target.schema
+    with translated(session.target):
+        async with driver.transaction():
+            await _lock_marked(driver, schema, name)
+            if not concurrently:
+                for statement in statements:
+                    await driver.execute(statement)
+        if concurrently:
+            for statement in statements:
+                await driver.execute(statement)
+
+
+async def remove_passing(session: Session) -> None:
+    """Drop the tables that were made for one command alone; call with the lock held."""
+    driver, schema = session.driver, session.target.schema
+    with translated(session.target):
+        async with driver.transaction():
+            await _drop_passing(driver, schema)
+
+
 async def remove_all(session: Session) -> Removal:
     """Drop everything that is ours, in one transaction; call with the lock held.
 
@@ -284,10 +342,8 @@ async def drop(driver: Driver, schema: str, rows: Iterable[Record]) -> None:
     """
     found = list(rows)
     tables = [row["name"] for row in found if row["relkind"] in ("r", "p")]
-    for name in tables:
-        await _lock_marked(driver, schema, name)
+    await _drop_tables(driver, schema, tables)
     for kind, names in (
-        ("TABLE", tables),
         ("SEQUENCE", [row["name"] for row in found if row["relkind"] == "S"]),
         ("TYPE", [row["name"] for row in found if row["typtype"]]),
     ):

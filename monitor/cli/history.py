@@ -26,7 +26,8 @@ from monitor.cli.environments import (
 )
 from monitor.cli.history_table import print_target
 from monitor.cli.outlook import outlook_as_json, print_outlook, read_states
-from monitor.config.settings import Duration, Settings
+from monitor.config.fields import Duration
+from monitor.config.settings import Settings
 from monitor.daemon.assembly import PRIVATE, detection_rules, store_location
 from monitor.detect.target import TargetState
 from monitor.errors import ConfigurationError

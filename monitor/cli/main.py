@@ -13,12 +13,15 @@ from monitor.cli.changes import accept, changes
 from monitor.cli.config import config
 from monitor.cli.detect import detect
 from monitor.cli.doctor import doctor
+from monitor.cli.explain import explain
 from monitor.cli.history import history
 from monitor.cli.measure import measure
+from monitor.cli.overhead import overhead
 from monitor.cli.pause import pause, resume
 from monitor.cli.replay import replay_command
 from monitor.cli.run import run
 from monitor.cli.store import store
+from monitor.cli.sweep import sweep
 from monitor.errors import CanaryError
 
 PROGRAM = "ingest-canary"
@@ -36,6 +39,9 @@ def group() -> None:
 for command in (
     run,
     measure,
+    sweep,
+    overhead,
+    explain,
     doctor,
     history,
     changes,

@@ -9,7 +9,7 @@ from typing import Any
 
 from monitor.environment import Environment
 from monitor.measure.summary import wall_shares
-from monitor.model import CaseResult, Failure, Run
+from monitor.model import CaseResult, Failure, Overhead, Run
 
 
 def run_as_json(run: Run) -> dict[str, Any]:
@@ -72,6 +72,7 @@ def _case(result: CaseResult) -> dict[str, Any]:
         else None,
         "share_of_wall": _shares(result),
         "wal_bytes_per_row": summary.wal_bytes_per_row if summary else None,
+        "overhead": _overhead(result.overhead) if result.overhead else None,
         "rounds": [
             asdict(sample)
             | {
@@ -90,6 +91,15 @@ def _case(result: CaseResult) -> dict[str, Any]:
 def _shares(result: CaseResult) -> dict[str, float | None] | None:
     shares = wall_shares(result.counted)
     return None if shares is None else asdict(shares)
+
+
+def _overhead(overhead: Overhead) -> dict[str, Any]:
+    return {
+        overhead.kind: overhead.name,
+        "pairs": overhead.pairs,
+        "overhead_ratio": asdict(overhead.wall),
+        "server_overhead_ratio": asdict(overhead.server) if overhead.server else None,
+    }
 
 
 def _failure(failure: Failure) -> dict[str, Any]:

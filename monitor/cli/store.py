@@ -16,7 +16,8 @@ import click
 
 from monitor.cli.common import read_settings, settings_options
 from monitor.cli.store_text import size, status_as_json, status_lines
-from monitor.config.settings import Settings, parse_duration
+from monitor.config.fields import parse_duration
+from monitor.config.settings import Settings
 from monitor.daemon.assembly import retention_policy, store_location, stored
 from monitor.errors import ConfigurationError
 from monitor.store.database import Database

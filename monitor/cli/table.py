@@ -22,9 +22,9 @@ from monitor.model import Case, CaseResult, Run
 _WIDTH = 100
 
 
-def console() -> Console:
+def console(least: int = _WIDTH) -> Console:
     """Standard output, at least as wide as the table."""
-    return Console(width=max(_WIDTH, shutil.get_terminal_size().columns), highlight=False)
+    return Console(width=max(least, shutil.get_terminal_size().columns), highlight=False)
 
 
 @contextmanager
@@ -62,7 +62,7 @@ def print_run(run: Run, to: Console) -> None:
     measured = [result for result in run.cases if result.summary]
     if measured:
         to.print(_table(run, measured))
-    for line in _remarks(run):
+    for line in (*_overheads(run), *remarks(run)):
         to.print(line, soft_wrap=True, markup=False)
 
 
@@ -101,7 +101,7 @@ def _row(result: CaseResult) -> Iterator[str]:
     rate = summary.rows_per_second
     yield case_name(result.case)
     yield f"{rate.median:,.0f}"
-    yield f"{_short(rate.low)}–{_short(rate.high)}"
+    yield f"{short_rate(rate.low)}–{short_rate(rate.high)}"
     shares = wall_shares(result.counted)
     for part in ("client", "server", "commit", "rest"):
         seconds = getattr(summary, f"{part}_seconds_per_row")
@@ -112,8 +112,11 @@ def _row(result: CaseResult) -> Iterator[str]:
 def case_name(case: Case) -> str:
     """Strategy, and whatever sets the case apart from the plain one."""
     parts = [case.strategy.name]
-    if case.shape.name != "orders":
-        parts.append(case.shape.name)
+    plain = case.shape.plain or case.shape.name
+    if plain != "orders":
+        parts.append(plain)
+    if case.shape.extra:
+        parts.append(f"+ {case.shape.extra.name}")
     if case.batch_size != case.rows:
         per = "commit" if case.transaction == "batch" else "call"
         parts.append(f"{case.batch_size:,}/{per}")
@@ -121,7 +124,8 @@ def case_name(case: Case) -> str:
     return " ".join(parts)
 
 
-def _short(rate: float) -> str:
+def short_rate(rate: float) -> str:
+    """Rows per second in few characters: thousands from 10,000 up."""
     return f"{rate / 1000:,.0f}k" if rate >= 10_000 else f"{rate:,.0f}"
 
 
@@ -134,7 +138,19 @@ def _microseconds(seconds: float | None) -> str:
     return "–" if seconds is None else f"{seconds * 1e6:.2f}"
 
 
-def _remarks(run: Run) -> Iterator[str]:
+def _overheads(run: Run) -> Iterator[str]:
+    for result in run.cases:
+        if result.overhead:
+            kind, wall = result.overhead.kind.replace("_", " "), result.overhead.wall
+            yield (
+                f"{kind} {result.overhead.name} costs {result.case.strategy.name}"
+                f" {wall.median:+.0%} of its time ({wall.low * 100:+.0f} to"
+                f" {wall.high * 100:+.0f}, {result.overhead.pairs} pairs of rounds)"
+            )
+
+
+def remarks(run: Run) -> Iterator[str]:
+    """What failed, was disturbed or should be known."""
     if run.failure:
         where = f" in round {run.failure.round} of {run.failure.case}" if run.failure.case else ""
         yield f"run {run.outcome} ({run.failure.reason}){where}: {run.failure.message}"

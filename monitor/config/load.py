@@ -23,7 +23,8 @@ from pydantic_settings import (
 )
 
 from monitor.config.dsn import EXECUTEMANY_MODE
-from monitor.config.settings import FORMS, PREFIX, Settings
+from monitor.config.settings import PREFIX, Settings
+from monitor.config.suite import FORMS
 from monitor.errors import ConfigurationError
 
 #: Names with our prefix that are not settings: the file itself, and what tests are told.

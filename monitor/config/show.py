@@ -14,14 +14,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from monitor.config.dsn import without_secrets
-from monitor.config.settings import (
-    CaseSettings,
-    ConnectSettings,
-    FromTableSettings,
-    LoadSettings,
-    Settings,
-    TargetSettings,
-)
+from monitor.config.settings import Settings
+from monitor.config.suite import CaseSettings, FromTableSettings, LoadSettings
+from monitor.config.targets import ConnectSettings, TargetSettings
 
 
 def masked(settings: Settings) -> str:

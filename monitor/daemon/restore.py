@@ -8,11 +8,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from monitor.judgement import Judgement
+from monitor.measure.overhead import with_overheads
 from monitor.measure.summary import summarise
-from monitor.model import Case, CaseResult, Failure, Plan, Run, Shape, Strategy, Trigger
+from monitor.model import Case, CaseResult, Failure, Plan, Run, Trigger
 from monitor.store.database import Database
 from monitor.store.read import newest_runs
 from monitor.store.records import RunRecord, SeriesKey, failure_of, sample_of
+from monitor.workload import Shape, Strategy
 
 #: Enough to know when the environment last changed, and how long runs have been failing.
 _RUNS = 200
@@ -55,7 +57,9 @@ def run_of(record: RunRecord, cases: Mapping[SeriesKey, Case] | None = None) -> 
         finished_at=record.finished_at,
         outcome=record.outcome,
         environment=record.environment,
-        cases=tuple(_result(case, record) for case in cases.values() if _known(case, record)),
+        cases=with_overheads(
+            _result(case, record) for case in cases.values() if _known(case, record)
+        ),
         probes=record.probes,
         rounds=record.rounds,
         wal_bytes=record.wal_bytes,

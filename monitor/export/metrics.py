@@ -26,6 +26,7 @@ from monitor.export.labels import CASE_LABELS, Labels, Values, case_labels
 from monitor.export.snapshot import BUCKETS, Snapshot, TargetSnapshot
 from monitor.model import CaseKey, CaseSummary, Run
 from monitor.store.recorder import StoreHealth
+from monitor.workload import ExtraKind
 
 PREFIX = "ingest_canary_"
 INTERVAL_OF_MEDIAN = "95 % interval (with five rounds their whole range: 93.75 %)"
@@ -78,6 +79,20 @@ def _seconds_per_row(snapshot: Snapshot) -> Values:
         for component, seconds in components.items():
             if seconds is not None:
                 yield (*labels, component), seconds
+
+
+def overheads(kind: ExtraKind) -> Callable[[Snapshot], Values]:
+    """What the indexes, or the foreign keys, of the last run's shapes cost."""
+
+    def values(snapshot: Snapshot) -> Values:
+        for target in snapshot.targets:
+            run = snapshot.fresh_run(target)
+            for result in run.cases if run else ():
+                if result.overhead and result.overhead.kind == kind:
+                    labels = case_labels(target.name, result.case.key)
+                    yield (*labels, result.overhead.name), result.overhead.wall.median
+
+    return values
 
 
 def per_target(value: Callable[[TargetSnapshot], float | None]) -> Callable[[Snapshot], Values]:
@@ -217,6 +232,12 @@ TABLE: tuple[Definition, ...] = (
                (*CASE_LABELS, "component"), _seconds_per_row),
     Definition("wal_bytes_per_row", "gauge", "WAL that a row's insert wrote, last run.",
                CASE_LABELS, per_case(lambda c: c.wal_bytes_per_row)),
+    Definition("index_overhead_ratio", "gauge",
+               "What an index costs: median of the last run's paired times with ÷ without, minus 1;"
+               " 0.3 = 30 % slower.", (*CASE_LABELS, "index"), overheads("index")),
+    Definition("foreign_key_overhead_ratio", "gauge",
+               "What a foreign key costs: median of the last run's paired times with ÷ without,"
+               " minus 1.", (*CASE_LABELS, "foreign_key"), overheads("foreign_key")),
     Definition("rows_inserted_total", "counter", "Rows inserted in rounds.", CASE_LABELS,
                _rows_inserted),
     Definition("rounds_total", "counter", "Rounds by outcome: ok, failed.",

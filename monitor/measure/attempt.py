@@ -67,6 +67,7 @@ async def leave_clean(canary: Canary, seconds: float) -> bool:
         async with asyncio.timeout(seconds):
             await admit(canary.target)
             async with canary.session() as session, exclusive(session, wait_seconds=seconds):
+                await tables.remove_passing(session)
                 await tables.empty_all(session)
                 return True
     return False

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Column, MetaData, Table
@@ -12,16 +13,22 @@ from sqlalchemy.sql import quoted_name
 from sqlalchemy.sql.schema import CallableColumnDefault, ScalarElementColumnDefault
 
 from monitor.canary.connection import Session
+from monitor.canary.definition import index_statements
 from monitor.canary.identifiers import staging_name
 from monitor.canary.likenesses import names_of
 from monitor.canary.tables import metadata_for
 from monitor.errors import ConfigurationError
 from monitor.measure.load_table import load_tables
 from monitor.measure.probes import probe_tables
-from monitor.model import Case, Destination, Plan, Shape
+from monitor.model import Case, Plan
 from monitor.source import Blueprint
+from monitor.suite.extras import declare_parent
+from monitor.workload import Destination, Extra, Parent, Shape
 
 Rows = Sequence[Any]
+
+#: Prefilled rows whose keys are looked at at a time.
+_KEYS_AT_ONCE = 20_000
 
 _ClientDefault = CallableColumnDefault | ScalarElementColumnDefault
 
@@ -36,10 +43,25 @@ class Bound:
     defaults: Mapping[str, Callable[[], Any]]
     staging: Table | None = None
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the tables that a round writes to, the one that rows end up in first."""
+        written = (self.table, self.staging)
+        return tuple(str(table.name) for table in written if table is not None)
+
     def destination(self, session: Session) -> Destination:
         return Destination(
             session.connection, session.driver, self.table, self.entity, self.columns, self.staging
         )
+
+
+@dataclass(frozen=True, slots=True)
+class BoundParent:
+    """A table that foreign keys refer to, and how many rows they need there."""
+
+    parent: Parent
+    table: Table
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +73,7 @@ class Binding:
     """
 
     shapes: Mapping[str, Bound]
+    parents: tuple[BoundParent, ...]
     tables: tuple[Table, ...]
     blueprints: Mapping[str, Blueprint]
 
@@ -63,19 +86,37 @@ class Binding:
 
 
 def bind(plan: Plan, schema: str) -> Binding:
-    """Declare the plan's tables and the probes' in a schema; shapes not yet read are left out."""
+    """Declare the plan's tables, those that they refer to and the probes' in a schema.
+
+    Shapes not yet read are left out.
+    """
     metadata = metadata_for(schema)
+    parents = _bind_parents(plan, metadata)
     ready = [shape for shape in plan.shapes if not shape.source or shape.blueprint]
     shapes = {shape.name: _bind_shape(shape, plan, metadata) for shape in ready}
     return Binding(
         shapes,
+        parents,
         tables=(
+            *(each.table for each in parents),
             *(shapes[shape.name].table for shape in ready if not shape.blueprint),
             *probe_tables(metadata),
             *load_tables(plan.load, metadata),
         ),
         blueprints={shape.name: shape.blueprint for shape in ready if shape.blueprint},
     )
+
+
+def _bind_parents(plan: Plan, metadata: MetaData) -> tuple[BoundParent, ...]:
+    """Each parent once, with as many rows as the case that needs most."""
+    found: dict[str, BoundParent] = {}
+    for case in plan.cases:
+        for parent in case.shape.parents:
+            rows = parent.rows(**case.shape_parameters)
+            known = found.get(parent.name)
+            most = max(rows, known.rows) if known else rows
+            found[parent.name] = BoundParent(parent, declare_parent(parent, metadata), most)
+    return tuple(found.values())
 
 
 def _bind_shape(shape: Shape, plan: Plan, metadata: MetaData) -> Bound:
@@ -107,6 +148,15 @@ def _staging_table(table: Table, columns: Sequence[str], metadata: MetaData) -> 
     )
 
 
+def extra_indexes(table: Table, extra: Extra, concurrently: bool) -> list[str]:
+    """The statements that make an extra's indexes on a table that lacks them."""
+    copy = table.to_metadata(MetaData())
+    own = set(index_statements(copy, concurrently=concurrently))
+    extra.add(copy)
+    made = index_statements(copy, concurrently=concurrently)
+    return [statement for statement in made if statement not in own]
+
+
 def _filler(default: _ClientDefault) -> Callable[[], Any]:
     """SQLAlchemy wraps a plain function so that it takes a context; there is none here."""
     if isinstance(default, CallableColumnDefault):
@@ -116,14 +166,27 @@ def _filler(default: _ClientDefault) -> Callable[[], Any]:
 
 
 def make_batches(case: Case, bound: Bound, count: int) -> list[Rows]:
-    """The first ``count`` rows of the case, in its strategy's form, cut into batches; not timed.
+    """``count`` rows of the case, in its strategy's form, cut into batches; not timed.
 
-    Raises ConfigurationError when a row's keys are not the table's columns.
+    They come after those that are in the table already, so that no key comes twice. Raises
+    ConfigurationError when a row's keys are not the table's columns.
     """
-    rows = [case.shape.row(n, **case.shape_parameters) for n in range(count)]
-    _check_keys(rows, bound, case.shape.name)
-    formed = _in_form(rows, case, bound)
+    formed = _in_form(_rows(case, bound, case.prefill, count), case, bound)
     return [formed[at : at + case.batch_size] for at in range(0, count, case.batch_size)]
+
+
+def prefill_rows(case: Case, bound: Bound, chunk: int) -> Iterator[list[tuple[Any, ...]]]:
+    """The rows that are in the case's table before a round's, as tuples, ``chunk`` at a time."""
+    for start in range(0, case.prefill, chunk):
+        rows = _rows(case, bound, start, min(chunk, case.prefill - start))
+        yield _tuples(rows, bound)
+
+
+def _rows(case: Case, bound: Bound, start: int, count: int) -> list[dict[str, Any]]:
+    row, parameters = case.shape.row, case.shape_parameters
+    rows = [row(n, **parameters) for n in range(start, start + count)]
+    _check_keys(rows, start, bound, case.shape.name)
+    return rows
 
 
 def _in_form(rows: list[dict[str, Any]], case: Case, bound: Bound) -> Rows:
@@ -131,14 +194,18 @@ def _in_form(rows: list[dict[str, Any]], case: Case, bound: Bound) -> Rows:
         return rows
     if case.strategy.row_form == "objects":
         return [bound.entity(**row) for row in rows]
+    return _tuples(rows, bound)
+
+
+def _tuples(rows: list[dict[str, Any]], bound: Bound) -> list[tuple[Any, ...]]:
     made = [fill() for _ in rows for fill in bound.defaults.values()]
     width = len(bound.defaults)
     return [(*row.values(), *made[n * width : (n + 1) * width]) for n, row in enumerate(rows)]
 
 
-def _check_keys(rows: list[dict[str, Any]], bound: Bound, shape: str) -> None:
+def _check_keys(rows: list[dict[str, Any]], start: int, bound: Bound, shape: str) -> None:
     expected = bound.columns[: len(bound.columns) - len(bound.defaults)]
-    for n, row in enumerate(rows):
+    for n, row in enumerate(rows, start):
         if tuple(row) != expected:
             odd = sorted(set(row) ^ set(expected)) or ["their order"]
             raise ConfigurationError(
@@ -147,12 +214,14 @@ def _check_keys(rows: list[dict[str, Any]], bound: Bound, shape: str) -> None:
 
 
 def expected_rows(case: Case, bound: Bound, batches: Sequence[Rows]) -> int:
-    """How many rows the table holds when all batches are in."""
+    """How many rows the table holds when all batches are in, prefilled ones included."""
     keys = [column.name for column in bound.table.primary_key]
     if not case.strategy.merges or not set(keys) <= set(bound.columns):
-        return sum(len(batch) for batch in batches)
+        return case.prefill + sum(len(batch) for batch in batches)
     places = [bound.columns.index(key) for key in keys]
-    return len({tuple(_at(row, keys, places)) for batch in batches for row in batch})
+    there = prefill_rows(case, bound, _KEYS_AT_ONCE)
+    rows = chain(chain.from_iterable(there), chain.from_iterable(batches))
+    return len({tuple(_at(row, keys, places)) for row in rows})
 
 
 def _at(row: Any, keys: Sequence[str], places: Sequence[int]) -> list[Any]:

@@ -7,20 +7,22 @@ from dataclasses import replace
 
 from monitor.canary import likenesses, tables
 from monitor.canary.connection import Session
-from monitor.canary.environment import fingerprint
+from monitor.canary.environment import fingerprint, read_environment
 from monitor.environment import Environment
 from monitor.errors import TargetError, TargetRefused
 from monitor.measure.binding import Binding
+from monitor.measure.fixtures import fill_parents
 from monitor.model import Load, Notice
 from monitor.source import Blueprint
 
 
-async def prepare_likenesses(
-    session: Session, binding: Binding
+async def furnish(
+    session: Session, binding: Binding, *, passing: bool
 ) -> tuple[list[Notice], dict[str, TargetError]]:
-    """Build what is made like a table, and staging tables; call after ``tables.prepare``.
+    """Build what is made like a table, and staging tables; fill what foreign keys refer to.
 
-    Returns what to tell the user, and by the name of the shape what could not be built here.
+    Call after ``tables.prepare``, ``passing`` as there. Returns what to tell the user, and by the
+    name of the shape what could not be built here.
     """
     notices: list[Notice] = []
     failed: dict[str, TargetError] = {}
@@ -31,18 +33,28 @@ async def prepare_likenesses(
             failed[name] = error
     ready = [bound for name, bound in binding.shapes.items() if name not in failed]
     staging = [bound.staging for bound in ready if bound.staging is not None]
-    if staging:
-        await tables.prepare(session, staging)
+    await tables.add(session, staging, passing=passing)
     for name, blueprint in binding.blueprints.items():
         if name not in failed:
             await likenesses.fill(session, blueprint)
+    await fill_parents(session, binding.parents)
     return notices, failed
 
 
-def with_conditions(
+async def read_conditions(
+    session: Session, hash_key: bytes, binding: Binding, load: Load | None, *, alone: bool
+) -> Environment:
+    """The environment with how the rows of likenesses are made, and with the concurrent load.
+
+    ``alone``: it knows none of our tables but the binding's.
+    """
+    environment = await read_environment(session, hash_key, binding.names if alone else None)
+    return _with_conditions(environment, binding.blueprints.values(), load)
+
+
+def _with_conditions(
     environment: Environment, blueprints: Iterable[Blueprint], load: Load | None
 ) -> Environment:
-    """The environment with how the rows of likenesses are made, and with the concurrent load."""
     profiles = {
         b.table: "\n".join((environment.tables[b.table], *b.profile))
         for b in blueprints

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from time import perf_counter
 
 from monitor.canary import tables
 from monitor.canary.connection import Session, translated
 from monitor.canary.counters import Activity, Snapshot, StatementCounters, Work, activity
 from monitor.errors import BudgetExceeded, RoundTimeout, RowsMissing, ServerError, TargetError
-from monitor.measure.binding import Bound, Rows, expected_rows, make_batches
+from monitor.measure.binding import Bound, Rows, expected_rows, extra_indexes, make_batches
 from monitor.measure.clocks import RoundClock, SteadyClock, collector_held_off, late_batch_ratio
 from monitor.measure.disturbance import (
     HostActivity,
@@ -21,7 +22,9 @@ from monitor.measure.disturbance import (
     pressure_ratio,
     steal_ratio,
 )
-from monitor.model import Case, Destination, Limits, Sample, rest_of
+from monitor.measure.fixtures import prefill
+from monitor.model import Case, Limits, Sample, rest_of
+from monitor.workload import Destination
 
 #: Seconds beyond a round's deadline after which we stop waiting for the server to end it.
 GRACE_SECONDS = 5.0
@@ -65,28 +68,47 @@ class _Look:
 async def measure_round(
     bench: Bench, case: Case, bound: Bound, number: int, round_trip_seconds: float
 ) -> Round:
-    """Empty the table, insert the case's rows against the clocks, verify and account for them.
+    """Make the table ready, insert the case's rows against the clocks, verify, account for them.
 
     Raises TargetError: RoundTimeout, RowsMissing, BudgetExceeded, ServerError, TargetUnavailable.
     """
-    names = [str(table.name) for table in (bound.table, bound.staging) if table is not None]
-    for name in names:
-        await tables.empty(bench.session, name)
+    await make_ready(bench, case, bound)
     with collector_held_off():
         batches = make_batches(case, bound, case.rows)
         before = await _look(bench)
         started_at = bench.clock.now()
         clock = await insert_batches(bench, case, bound, batches)
         after = await _look(bench)
-    await _verify(bench, names[0], expected_rows(case, bound, batches))
-    work = await _work(bench, before, after, names)
+    await _verify(bench, bound.table.name, expected_rows(case, bound, batches))
+    work = await _work(bench, before, after, bound.names)
     sample = _sample(case, number, started_at, clock, work, before, after, round_trip_seconds)
+    built = await _build_indexes(bench, case, bound)
     return Round(
-        sample,
+        replace(sample, index_build_seconds=built),
         before.server.wal_position,
         after.server.wal_position,
         frozenset({before.server.redo_position, after.server.redo_position}),
     )
+
+
+async def make_ready(bench: Bench, case: Case, bound: Bound) -> None:
+    """Leave in the case's tables what its round shall find there; not timed."""
+    if case.build is not None:
+        await tables.drop_indexes(bench.session, bound.table.name)
+    for name in bound.names:
+        await tables.empty(bench.session, name)
+    await prefill(bench.session, case, bound)
+
+
+async def _build_indexes(bench: Bench, case: Case, bound: Bound) -> float | None:
+    """Seconds that the shape's extra takes to be made on the loaded table, to commit returned."""
+    if case.build is None or case.shape.extra is None:
+        return None
+    concurrently = case.build == "concurrently"
+    statements = extra_indexes(bound.table, case.shape.extra, concurrently)
+    name, started = bound.table.name, perf_counter()
+    await tables.build_indexes(bench.session, name, statements, concurrently=concurrently)
+    return round(perf_counter() - started, _SECONDS_DIGITS)
 
 
 async def insert_batches(

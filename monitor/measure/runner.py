@@ -19,16 +19,23 @@ from uuid import uuid4
 from monitor.canary import tables
 from monitor.canary.connection import Session, bound_statements, round_trips
 from monitor.canary.counters import activity, statement_counters, table_oids
-from monitor.canary.environment import read_environment
 from monitor.environment import Environment
 from monitor.errors import BudgetExceeded, LockLost, RoundTimeout, TargetError, TargetUnavailable
 from monitor.measure.binding import bind, make_batches
 from monitor.measure.clocks import SteadyClock, collector_held_off, exempt_from_collection
-from monitor.measure.conditions import prepare_likenesses, with_conditions
+from monitor.measure.conditions import furnish, read_conditions
 from monitor.measure.disturbance import checkpoint_started
 from monitor.measure.load import concurrent_load
+from monitor.measure.overhead import with_overheads
 from monitor.measure.probes import measure_probes
-from monitor.measure.round import GRACE_SECONDS, Bench, Round, insert_batches, measure_round
+from monitor.measure.round import (
+    GRACE_SECONDS,
+    Bench,
+    Round,
+    insert_batches,
+    make_ready,
+    measure_round,
+)
 from monitor.measure.sources import read_sources
 from monitor.measure.summary import summarise
 from monitor.measure.wal import WalMeter, start_meter
@@ -65,6 +72,7 @@ class _Record:
     probes: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     redo_positions: set[int] = field(default_factory=set)
     given_up: set[CaseKey] = field(default_factory=set)
+    prepared: bool = False
     environment: Environment | None = None
     notices: list[Notice] = field(default_factory=list)
     meter: WalMeter | None = None
@@ -77,8 +85,9 @@ class Runner:
     """Executes a plan on sessions of one target; one per target and process.
 
     ``progress`` hears of every round, ``clock`` dates it all, ``fingerprint_key`` hashes settings
-    that are not kept. What is kept between runs are mapped classes and whether the
-    process is warm.
+    that are not kept. ``exploring`` is for a plan that is measured once: the tables that it lacked
+    are dropped at its end, and its environment knows no others. What is kept between runs are
+    mapped classes and whether the process is warm.
     """
 
     def __init__(
@@ -90,6 +99,7 @@ class Runner:
         *,
         clock: SteadyClock | None = None,
         fingerprint_key: bytes = b"",
+        exploring: bool = False,
     ) -> None:
         self.clock = clock or SteadyClock()
         self._fingerprint_key = fingerprint_key
@@ -98,6 +108,7 @@ class Runner:
         self._schema = schema
         self._binding = bind(plan, schema)
         self._progress = progress
+        self._exploring = exploring
         self._warm = False
 
     async def run(self, session: Session, trigger: Trigger, wal_allowance: int) -> Run:
@@ -115,7 +126,7 @@ class Runner:
         except TargetError as error:
             await self._note_end(session, record, error)
         try:
-            await _leave(session, record)
+            await _leave(session, record, self._exploring)
         except TargetError as error:
             if record.failure is None:
                 await self._note_end(session, record, error)
@@ -139,21 +150,24 @@ class Runner:
         if self._plan.unread:
             await self._read_sources(session, record)
         await bound_statements(session, self._limits.round_seconds)
-        await tables.prepare(session, self._binding.tables)
+        await tables.prepare(session, self._binding.tables, passing=self._exploring)
+        record.prepared = True
         counters, notices = await statement_counters(session)
-        record.meter = await start_meter(session, counters, wal_allowance)
-        remarks, failed = await prepare_likenesses(session, self._binding)
+        record.meter = meter = await start_meter(session, counters, wal_allowance)
+        remarks, failed = await furnish(session, self._binding, passing=self._exploring)
         record.notices += [*notices, *remarks]
         self._give_up(record, failed)
-        environment = await read_environment(session, self._fingerprint_key)
-        blueprints = self._binding.blueprints.values()
-        record.environment = with_conditions(environment, blueprints, self._plan.load)
+        record.environment = await read_conditions(
+            session, self._fingerprint_key, self._binding, self._plan.load, alone=self._exploring
+        )
         oids = list((await table_oids(session, self._binding.names)).values())
         async with concurrent_load(session, self._plan, self._binding, self._limits) as load:
             bench = Bench(session, self._limits, counters, oids, self.clock, load.pids)
             await self._warm_up(bench, record)
+            if self._exploring:
+                await meter.refuse_forecast(self._plan.rounds)
             for number in range(1, self._plan.rounds + 1):
-                await self._block(bench, record, order, number, record.meter)
+                await self._block(bench, record, order, number, meter)
                 await load.check()
         record.notices += load.notices
         record.redo_positions.add((await activity(session, oids)).redo_position)
@@ -189,7 +203,8 @@ class Runner:
             self._progress(0, self._total, f"warming up {case.key}")
             try:
                 for count in sorted(counts, key=lambda rows: rows or case.rows):
-                    await tables.empty(bench.session, bound.table.name)
+                    ready = case if count == 0 else replace(case, prefill=0)
+                    await make_ready(bench, ready, bound)
                     with collector_held_off():
                         batches = make_batches(case, bound, min(count or case.rows, case.rows))
                         await insert_batches(bench, case, bound, batches)
@@ -261,7 +276,7 @@ class Runner:
         return measured + sum(len(failures) for failures in record.failures.values())
 
     def _finish(self, run_id: str, target: str, trigger: Trigger, record: _Record) -> Run:
-        cases = tuple(self._case_result(case, record) for case in self._plan.cases)
+        cases = with_overheads(self._case_result(case, record) for case in self._plan.cases)
         return Run(
             id=run_id,
             target=target,
@@ -305,14 +320,16 @@ def _outcome(cases: tuple[CaseResult, ...], failure: Failure | None) -> RunOutco
     return "partial" if failed else "ok"
 
 
-async def _leave(session: Session, record: _Record) -> None:
-    """Empty the tables if they are known to be ours, and take the run's WAL.
+async def _leave(session: Session, record: _Record, exploring: bool) -> None:
+    """Empty the tables if they are known to be ours, and take the run's WAL; drop passing ones.
 
     What a lost session leaves behind is emptied when the next run starts.
     """
     try:
-        if session.alive and record.environment is not None:
+        if session.alive and record.prepared:
             await tables.empty_all(session)
+            if exploring:
+                await tables.remove_passing(session)
     finally:
         if record.meter is not None:
             record.wal_bytes = await record.meter.final()
@@ -321,10 +338,11 @@ async def _leave(session: Session, record: _Record) -> None:
 async def _refuse_large(bench: Bench, case: Case, table: str) -> None:
     """Raise BudgetExceeded if the case's rows would fill more than the limit allows."""
     rows = await tables.count_rows(bench.session, table)
-    expected = await tables.expected_bytes(bench.session, table, case.rows) if rows else 0
+    most = case.prefill + case.rows
+    expected = await tables.expected_bytes(bench.session, table, most) if rows else 0
     if expected > bench.limits.table_bytes:
         raise BudgetExceeded(
-            f"{case.rows:,} rows would take some {expected:,} bytes in table {table};"
+            f"{most:,} rows would take some {expected:,} bytes in table {table};"
             f" max_table_bytes is {bench.limits.table_bytes:,}"
         )
 

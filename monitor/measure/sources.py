@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 from monitor.canary.source_table import read_table
 from monitor.errors import TargetError
-from monitor.model import Plan, Shape, Target
+from monitor.model import Plan, Target
 from monitor.suite.mirror.likeness import likeness
+from monitor.workload import Shape
 
 
 @dataclass(frozen=True, slots=True)

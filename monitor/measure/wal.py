@@ -41,6 +41,16 @@ class WalMeter:
         except TargetError:
             return None
 
+    async def refuse_forecast(self, blocks: int) -> None:
+        """Raise BudgetExceeded if ``blocks`` more like what was written so far are too much."""
+        written = await self.written()
+        if written * (blocks + 1) > self.allowance:
+            raise BudgetExceeded(
+                f"it would write some {written * (blocks + 1) / 1e9:.1f} GB of WAL, and"
+                f" max_wal_bytes_per_day leaves {max(0, self.allowance) / 1e9:.1f} GB: lower rows"
+                " or rounds, measure fewer cases, or raise the limit"
+            )
+
     async def refuse_excess(self) -> None:
         """Raise BudgetExceeded if the run has used up its allowance."""
         written = await self.written()

@@ -54,7 +54,7 @@ async def name_all(
     for environment in {r.environment.fingerprint: r.environment for r in records if r.environment
                         }.values():  # fmt: skip
         if environment.fingerprint not in known.fingerprints:
-            await _add_environment(connection, environment)
+            await add_environment(connection, environment)
             found.fingerprints.add(environment.fingerprint)
     return known.with_added(found)
 
@@ -82,7 +82,8 @@ async def _name_series(
     found.series[name] = number.scalar_one()
 
 
-async def _add_environment(connection: AsyncConnection, environment: Environment) -> None:
+async def add_environment(connection: AsyncConnection, environment: Environment) -> None:
+    """Keep an environment, if it is not there."""
     await connection.execute(
         insert_or_leave(connection, tables.environment).values(
             fingerprint=environment.fingerprint,

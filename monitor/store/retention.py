@@ -15,6 +15,7 @@ from monitor.errors import StoreConflict
 from monitor.store import tables
 from monitor.store.append import day_of
 from monitor.store.database import Database
+from monitor.store.explorations import outlived, remove
 from monitor.store.partitions import Dropped, Partitions, drop_chunks_before
 from monitor.store.rollups import roll_up
 from monitor.store.writes import ShortWrites
@@ -98,6 +99,7 @@ async def prune(
     runs = await _remove_runs(database, writes, min(raw_since, policy.hourly_since(now)))
     rollups = await _remove_rollups(database, writes, policy, now)
     states = await _remove_states(database, writes, raw_since)
+    await _remove_explorations(database, writes, policy, now)
     freed = dropped.bytes if database.schema else await _give_back(database, writes)
     return Pruned(
         samples=dropped.samples,
@@ -131,6 +133,18 @@ async def _remove_rollups(
     return removed
 
 
+async def _remove_explorations(
+    database: Database, writes: ShortWrites, policy: Policy, now: datetime
+) -> None:
+    """Sweeps are kept as long as daily rollups; a handful a month."""
+    ids = await outlived(database, policy.daily_since(now), policy.hourly_since(now))
+    for start in range(0, len(ids), BATCH):
+        async with writes.transaction() as connection:
+            await remove(connection, ids[start : start + BATCH])
+    if ids:
+        await _remove_environments(database, writes)
+
+
 async def _remove_states(database: Database, writes: ShortWrites, before: datetime) -> int:
     """Remove states of old days but the last of them, with which a replay of the rest begins."""
     columns = tables.detector_state.c
@@ -152,7 +166,9 @@ async def _remove_states(database: Database, writes: ShortWrites, before: dateti
 async def _remove_environments(database: Database, writes: ShortWrites) -> None:
     """Remove environments that no run names."""
     fingerprint = tables.environment.c.fingerprint
-    unnamed = select(fingerprint).except_(select(tables.run.c.fingerprint))
+    unnamed = select(fingerprint).except_(
+        select(tables.run.c.fingerprint), select(tables.exploration.c.fingerprint)
+    )
     async with database.reading() as connection:
         found = (await connection.scalars(unnamed)).all()
     for each in found:

@@ -286,3 +286,16 @@ control = _table(
     Column("by", Text, nullable=False),
     Column("note", Text, nullable=False),
 )
+
+#: What was found by hand: sweeps and explained statements, as the JSON that was printed.
+exploration = _table(
+    "exploration",
+    Column("id", Text, primary_key=True),
+    Column("target_id", Integer, ForeignKey("target.id"), nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("fingerprint", Text, ForeignKey("environment.fingerprint")),
+    Column("result", JSON, nullable=False),
+    Index("exploration_found", "target_id", "kind", "started_at"),
+)

@@ -15,8 +15,8 @@ from types import ModuleType
 from typing import TypeVar
 
 from monitor.errors import ConfigurationError
-from monitor.model import Shape, Strategy
-from monitor.suite import shapes, strategies
+from monitor.suite import extras, shapes, strategies
+from monitor.workload import Shape, Strategy
 
 STRATEGY_GROUP = "ingest_canary.strategies"
 SHAPE_GROUP = "ingest_canary.shapes"
@@ -45,10 +45,20 @@ def load(plugin_files: Sequence[Path] = ()) -> Catalog:
         values += _entry_point_values(group)
     for path in plugin_files:
         values += _module_values(_import_file(path), str(path))
+    values += _with_extras(_unique(values, Shape))
     return Catalog(
         strategies={value.name: value for value in _unique(values, Strategy)},
         shapes={value.name: value for value in _unique(values, Shape)},
     )
+
+
+def _with_extras(shapes: Iterable[Shape]) -> list[tuple[str, object]]:
+    """The shapes that the extras of others make."""
+    return [
+        (f"the extras of shape {shape.name}", extras.with_extra(shape, extra))
+        for shape in shapes
+        for extra in shape.extras
+    ]
 
 
 def _unique(values: Iterable[tuple[str, object]], kind: type[Named]) -> list[Named]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from monitor.errors import ConfigurationError
-from monitor.model import Value
+from monitor.workload import Value
 
 
 def label_of(function: Callable[..., Any]) -> str:

@@ -10,11 +10,12 @@ from typing import Any, TypeVar
 from sqlalchemy import MetaData, Table
 
 from monitor.config.dsn import EXECUTEMANY_MODE
-from monitor.config.settings import CaseSettings, SuiteSettings
+from monitor.config.suite import CaseSettings, SuiteSettings
 from monitor.errors import ConfigurationError
-from monitor.model import Case, Plan, Shape, Strategy, Value
+from monitor.model import Case, Plan
 from monitor.source import Source
 from monitor.suite.catalog import Catalog
+from monitor.workload import Shape, Strategy, Value
 
 Named = TypeVar("Named", Strategy, Shape)
 
@@ -27,7 +28,7 @@ def resolve(suite: SuiteSettings, catalog: Catalog, only: Iterable[str] = ()) ->
     """
     wanted = tuple(only)
     for name in wanted:
-        _lookup(catalog.strategies, name, "strategy")
+        lookup(catalog.strategies, name, "strategy")
     cases = [_case(settings, suite, catalog) for settings in suite.cases]
     if wanted:
         cases = _narrow(cases, wanted, suite, catalog)
@@ -47,7 +48,7 @@ def _narrow(
 
 
 def _case(settings: CaseSettings, suite: SuiteSettings, catalog: Catalog) -> Case:
-    strategy = _lookup(catalog.strategies, settings.strategy, "strategy")
+    strategy = lookup(catalog.strategies, settings.strategy, "strategy")
     shape = _shape(settings, catalog)
     parameters = _parameters(strategy, settings.parameters)
     shape_parameters = _parameters(shape, settings.shape_parameters)
@@ -67,6 +68,7 @@ def _case(settings: CaseSettings, suite: SuiteSettings, catalog: Catalog) -> Cas
         rows=rows,
         batch_size=min(settings.batch_size or rows, rows),
         transaction=settings.transaction,
+        prefill=settings.prefill,
         variant=_variant(settings, strategy, shape, suite.rows),
     )
 
@@ -74,7 +76,7 @@ def _case(settings: CaseSettings, suite: SuiteSettings, catalog: Catalog) -> Cas
 def _shape(settings: CaseSettings, catalog: Catalog) -> Shape:
     """The catalogue's shape; or one that a table will be read for before it is measured."""
     if isinstance(settings.shape, str):
-        return _lookup(catalog.shapes, settings.shape, "shape")
+        return lookup(catalog.shapes, settings.shape, "shape")
     source = settings.shape.source()
     if source.name in catalog.shapes:
         raise ConfigurationError(
@@ -98,7 +100,8 @@ def _reject_ambiguous(cases: Iterable[Case]) -> None:
             )
 
 
-def _lookup(known: Mapping[str, Named], name: str, kind: str) -> Named:
+def lookup(known: Mapping[str, Named], name: str, kind: str) -> Named:
+    """The strategy or shape of that name. Raises ConfigurationError naming the nearest."""
     if name in known:
         return known[name]
     nearest = difflib.get_close_matches(name, known, n=1)
@@ -138,6 +141,8 @@ def _variant(settings: CaseSettings, strategy: Strategy, shape: Shape, suite_row
     }
     if settings.rows and settings.rows != suite_rows:
         differences["rows"] = settings.rows
+    if settings.prefill:
+        differences["prefill"] = settings.prefill
     if settings.transaction != "round":
         differences["transaction"] = settings.transaction
     return ",".join(f"{name}={value}" for name, value in sorted(differences.items()))

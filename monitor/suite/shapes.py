@@ -15,16 +15,23 @@ from uuid import uuid4
 from sqlalchemy import Column, Integer, MetaData, Numeric, String, Table, Text
 from sqlalchemy.sql import quoted_name
 
-from monitor.model import Shape
+from monitor.suite.extras import foreign_key, index, indexes
 from monitor.suite.parameters import label_of, parameters_of
+from monitor.workload import Extra, Parent, Shape
 
 RowFunction = Callable[..., dict[str, Any]]
 
 
-def shape(*, table: Callable[[MetaData], Table]) -> Callable[[RowFunction], Shape]:
+def shape(
+    *,
+    table: Callable[[MetaData], Table],
+    parents: tuple[Parent, ...] = (),
+    extras: tuple[Extra, ...] = (),
+) -> Callable[[RowFunction], Shape]:
     """Turn a row function into a ``Shape`` named like its table; registers nothing.
 
     The function's first docstring line becomes the label, its keyword-only parameters the shape's.
+    ``parents`` are what the table's own foreign keys refer to, ``extras`` what it may have on top.
     """
 
     def decorate(function: RowFunction) -> Shape:
@@ -34,6 +41,8 @@ def shape(*, table: Callable[[MetaData], Table]) -> Callable[[RowFunction], Shap
             build=table,
             row=function,
             parameters=parameters_of(function),
+            parents=parents,
+            extras=extras,
         )
 
     return decorate
@@ -63,7 +72,44 @@ def _orders_wide_table(metadata: MetaData) -> Table:
     )
 
 
-@shape(table=_orders_table)
+def _customers_table(metadata: MetaData) -> Table:
+    return Table(
+        quoted_name("orders_customers", quote=True),
+        metadata,
+        Column("id", Integer, primary_key=True, autoincrement=False),
+        Column("name", String(64), nullable=False),
+    )
+
+
+CUSTOMERS = Parent(
+    "orders_customers",
+    build=_customers_table,
+    row=lambda n: {"id": n, "name": f"customer {n}"},
+    rows=lambda *, customers, **_: customers,
+)
+
+#: What orders may have on top, of both widths.
+EXTRAS = (
+    index("customer_idx", "B-tree on customer_id", "customer_id"),
+    index("customer_uq", "unique B-tree on customer_id, id", "customer_id", "id", unique=True),
+    index("pending_idx", "partial B-tree on customer_id, two rows of three", "customer_id",
+          where="status = 'pending'"),
+    index("id_brin", "BRIN on id", "id", using="brin"),
+    index("status_gin", "GIN on the words of status",
+          "(pg_catalog.to_tsvector('pg_catalog.simple', status))", using="gin"),
+    indexes(
+        "five_idx", "five B-trees",
+        index("customer", "", "customer_id"),
+        index("status", "", "status"),
+        index("amount", "", "amount"),
+        index("customer_status", "", "customer_id", "status"),
+        index("status_amount", "", "status", "amount"),
+    ),
+    foreign_key("customer_fk", "foreign key on customer_id", ("customer_id",), CUSTOMERS),
+)  # fmt: skip
+
+
+@shape(table=_orders_table, extras=EXTRAS)
 def orders(n: int, *, customers: int = 10_000) -> dict[str, Any]:
     """Orders: serial id, customer, amount, status; ``customers`` distinct keys"""
     return {
@@ -73,7 +119,7 @@ def orders(n: int, *, customers: int = 10_000) -> dict[str, Any]:
     }
 
 
-@shape(table=_orders_wide_table)
+@shape(table=_orders_wide_table, extras=EXTRAS)
 def orders_wide(n: int, *, customers: int = 10_000, width: int = 200) -> dict[str, Any]:
     """Wide orders: a payload of ``width`` characters and a Python-side column default"""
     # Hash output, since a constant or repeated payload would compress to nothing in TOAST.

@@ -16,9 +16,9 @@ from sqlalchemy import Table, insert
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from monitor.model import Destination, InsertFunction, RowForm, Strategy
 from monitor.suite.array_literal import array_literal
 from monitor.suite.parameters import label_of, parameters_of
+from monitor.workload import Destination, InsertFunction, RowForm, Strategy
 
 Dicts = Sequence[Mapping[str, Any]]
 Tuples = Sequence[tuple[Any, ...]]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.config.settings import CaseSettings, SuiteSettings
+from monitor.config.suite import CaseSettings, SuiteSettings
 from monitor.detect.judge import accept
 from monitor.detect.parameters import Parameters
 from monitor.detect.story import Story, sentence

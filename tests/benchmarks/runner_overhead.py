@@ -9,7 +9,7 @@ from statistics import median
 from monitor.canary import tables
 from monitor.canary.connection import Canary, Session
 from monitor.canary.lock import exclusive
-from monitor.config.settings import CaseSettings, LimitSettings, SuiteSettings
+from monitor.config.suite import CaseSettings, LimitSettings, SuiteSettings
 from monitor.measure.binding import Bound, bind, make_batches
 from monitor.measure.clocks import SteadyClock, collector_held_off, exempt_from_collection
 from monitor.measure.round import Bench, insert_batches

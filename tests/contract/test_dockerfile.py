@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from monitor import __version__
-from monitor.config.settings import WebSettings
+from monitor.config.sections import WebSettings
 from tests.conftest import missing
 
 ROOT = Path(__file__).parents[2]

@@ -18,8 +18,20 @@ from monitor.export.labels import CASE_LABELS
 from monitor.export.metrics import PREFIX, TABLE, render
 from monitor.export.snapshot import Snapshot, TargetTally
 from monitor.judgement import Place
+from monitor.measure.overhead import with_overheads
+from monitor.model import Run
 from monitor.store.recorder import StoreHealth
-from tests.builders import AT, change, environment, judgement, run, usual_run
+from tests.builders import (
+    AT,
+    case,
+    change,
+    environment,
+    judgement,
+    result,
+    run,
+    sample,
+    usual_run,
+)
 from tests.conftest import missing
 
 GOLDEN = Path(__file__).parent / "golden" / "metrics.txt"
@@ -41,6 +53,8 @@ DESIGN = {
     "rows_per_call": CASE,
     "seconds_per_row": CASE | {"component"},
     "wal_bytes_per_row": CASE,
+    "index_overhead_ratio": CASE | {"index"},
+    "foreign_key_overhead_ratio": CASE | {"foreign_key"},
     "rows_inserted_total": CASE,
     "rounds_total": CASE | {"outcome"},
     "round_failures_total": CASE | {"reason"},
@@ -79,12 +93,25 @@ DESIGN = {
 }
 
 
+def run_with_overheads() -> Run:
+    """The usual run with what an index and a foreign key cost COPY in it."""
+    plain = usual_run()
+    extra = [
+        result(
+            case(shape=f"orders_{name}"),
+            *(sample(n, insert_seconds=factor * (0.1 + 0.001 * n)) for n in range(1, 6)),
+        )
+        for name, factor in (("customer_idx", 1.25), ("customer_fk", 2.8))
+    ]
+    return replace(plain, cases=with_overheads([*plain.cases, *extra]))
+
+
 def tally(name: str = "main") -> TargetTally:
     """A target that was measured twice, under two fingerprints, and skipped once."""
-    planned = frozenset(each.case.key for each in usual_run().cases)
+    planned = frozenset(each.case.key for each in run_with_overheads().cases)
     counted = TargetTally(name, 600.0, planned)
     counted.add_run(run(environment=environment("ffffffffffff"), started_at=AT, outcome="failed"))
-    counted.add_run(usual_run(), judgement(change()))
+    counted.add_run(run_with_overheads(), judgement(change()))
     of_target = change(id="c0ffee000002", place=Place(None, "all:server"))
     counted.changes = (change(), of_target)
     counted.false_alarms = {change().place: 0.01, of_target.place: 0.02}

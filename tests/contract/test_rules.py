@@ -11,10 +11,8 @@ import pytest
 from monitor.export.metrics import PREFIX
 from tests import promql
 from tests.contract.exported import (
-    AWAITED,
     CLOSED,
     EXPORTED,
-    IN_TABLE,
     OF_SCRAPING,
     THRESHOLDS,
 )
@@ -47,12 +45,6 @@ WANTED = {
 
 def test_the_alerts_are_those_that_were_asked_for() -> None:
     assert set(ALERT_NAMES) == WANTED
-
-
-def test_what_was_awaited_and_came_is_awaited_no_more() -> None:
-    assert AWAITED.keys() & IN_TABLE.keys() == set(), (
-        "these metrics are in monitor/export/metrics.py now: take them from AWAITED"
-    )
 
 
 @pytest.mark.parametrize(("name", "text"), EVERY, ids=IDS)
@@ -138,7 +130,7 @@ def test_each_threshold_is_used_and_each_that_is_used_is_known() -> None:
 
 def test_the_daemon_exports_each_threshold() -> None:
     names = re.findall(rf'^{PREFIX}threshold{{name="(\w+)"}}', GOLDEN.read_text(), re.MULTILINE)
-    assert set(names) == (set() if "threshold" in AWAITED else THRESHOLDS.keys())
+    assert set(names) == THRESHOLDS.keys()
 
 
 # --- what people read ----------------------------------------------------------------------------

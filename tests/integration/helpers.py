@@ -13,7 +13,7 @@ from monitor.canary import tables
 from monitor.canary.connection import Canary, Session
 from monitor.canary.identifiers import quote
 from monitor.canary.lock import exclusive
-from monitor.config.settings import CaseSettings, SuiteSettings
+from monitor.config.suite import CaseSettings, SuiteSettings
 from monitor.measure.attempt import attempt
 from monitor.measure.runner import Progress, Runner, no_progress
 from monitor.model import Failure, Limits, Plan, Run, Target

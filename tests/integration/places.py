@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic.script import ScriptDirectory
 
 from monitor.store import tables
 from monitor.store.database import Location
@@ -112,9 +113,12 @@ def refused(done: subprocess.CompletedProcess[Any], sentence: str) -> None:
     assert err.count("\n") == 1
 
 
-NEXT = """
-revision = "0002"
-down_revision = "0001"
+#: The newest schema that this program knows.
+HEAD = ScriptDirectory(str(MIGRATIONS)).get_current_head()
+
+NEXT = f"""
+revision = "next"
+down_revision = "{HEAD}"
 
 
 def upgrade():
@@ -128,5 +132,5 @@ def newer_fixture(tmp_path: Path) -> Path:
     chain = tmp_path / "migrations"
     shutil.copytree(MIGRATIONS, chain)
     head = "import sqlalchemy as sa\nfrom alembic import context, op\n"
-    (chain / "versions" / "r0002_next.py").write_text(head + NEXT)
+    (chain / "versions" / "next.py").write_text(head + NEXT)
     return chain

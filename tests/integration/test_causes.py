@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from monitor.canary import environment
-from monitor.config.settings import CaseSettings, SuiteSettings
+from monitor.config.suite import CaseSettings, SuiteSettings
 from monitor.detect.parameters import Parameters
 from monitor.detect.story import Story, why
 from monitor.model import Plan

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from monitor.config.settings import CaseSettings, LoadSettings, SuiteSettings
+from monitor.config.suite import CaseSettings, LoadSettings, SuiteSettings
 from monitor.measure.runner import Progress, Runner, no_progress
 from monitor.model import Run
 from monitor.suite import catalog, plan

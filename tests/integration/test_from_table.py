@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from monitor.canary import tables
-from monitor.config.settings import CaseSettings, FromTableSettings, SuiteSettings
+from monitor.config.suite import CaseSettings, FromTableSettings, SuiteSettings
 from monitor.errors import TargetRefused
 from monitor.measure.runner import Runner
 from monitor.model import Run, Target

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from monitor.config.settings import CaseSettings, SuiteSettings
+from monitor.config.suite import CaseSettings, SuiteSettings
 from monitor.measure.runner import Runner
 from monitor.model import CaseResult, Run
 from monitor.suite import catalog, plan

@@ -20,7 +20,7 @@ from sqlalchemy import event
 
 from monitor.canary.connection import Canary
 from monitor.canary.lock import exclusive
-from monitor.config.settings import CaseSettings, SuiteSettings
+from monitor.config.suite import CaseSettings, SuiteSettings
 from monitor.measure.run_checks import check_runs
 from monitor.measure.runner import Runner
 from monitor.model import Run, Target

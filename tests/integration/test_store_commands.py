@@ -25,6 +25,7 @@ from tests.acceptance.process import call
 from tests.conftest import Database as PostgreSQL
 from tests.integration.places import (
     DAY,
+    HEAD,
     NEW_RUN,
     NOW,
     RUNS,
@@ -192,7 +193,7 @@ def test_status_tells_what_is_there(place: Place) -> None:
     found = place.json("status")
     kind = place.location.dialect
     assert (found["kind"], found["reachable"], found["problem"]) == (kind, True, None)
-    assert found["schema_revision"] == {"found": "0001", "needed": "0001"}
+    assert found["schema_revision"] == {"found": HEAD, "needed": HEAD}
     content = found["content"]
     partitions = content.pop("partitions")
     moments = [
@@ -219,7 +220,7 @@ def test_status_changes_and_creates_nothing(place: Place, tmp_path: Path) -> Non
     done = call(place.data_dir, "store", "status", extra=missing_dir.extra
                 | {"INGEST_CANARY_DATA_DIR": str(missing_dir.data_dir)})  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-    assert "schema     none: nothing has been stored yet (needed: 0001)" in done.stdout
+    assert f"schema     none: nothing has been stored yet (needed: {HEAD})" in done.stdout
     assert "next " not in done.stdout
     found = place.json("status")
     assert (found["content"], found["size_bytes"], found["next_step"]) == (None, None, None)
@@ -244,7 +245,7 @@ def test_a_newer_store_is_told_and_refused(place: Place) -> None:
     place.fill()
     set_revision(place, "9999")
     found = place.json("status")
-    assert found["schema_revision"] == {"found": "9999", "needed": "0001"}
+    assert found["schema_revision"] == {"found": "9999", "needed": HEAD}
     assert found["content"] is None
     assert found["size_bytes"] > 0
     assert found["next_step"] == ("the store was written by a newer version: upgrade ingest-canary")
@@ -265,7 +266,7 @@ def test_an_older_store_is_told_with_the_command_that_upgrades_it(
         return list(status_lines(found, Settings(data_dir=place.data_dir)))
 
     lines = asyncio.run(status())
-    assert "schema     0001; this version needs 0002" in lines
+    assert f"schema     {HEAD}; this version needs next" in lines
     assert lines[-1] == (
         "next       the store is older than this version: run `ingest-canary store migrate`"
     )

@@ -22,6 +22,7 @@ from monitor.store.transfer.importing import Imported
 from monitor.store.transfer.layout import CONTROL, FAILURES, ROLLUPS, RUNS, SAMPLES, STATES
 from tests import builders
 from tests.conftest import Database as PostgreSQL
+from tests.integration.places import HEAD
 from tests.integration.transfers import (
     HOUR,
     MINUTE,
@@ -99,7 +100,7 @@ async def test_the_manifest_tells_what_the_file_is(location: Location) -> None:
         await fill(store)
         kept = await all_records(store)
         manifest = manifest_of(await exported(store))
-        assert manifest["source"] == {"kind": store.kind, "schema_revision": "0001"}
+        assert manifest["source"] == {"kind": store.kind, "schema_revision": HEAD}
         assert manifest["created_at"] == "2026-11-22T14:10:00.000000Z"
         assert manifest["selection"] == {"targets": None, "since": None}
         moments = [each.started_at for each in kept]

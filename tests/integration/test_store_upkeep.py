@@ -20,6 +20,7 @@ from tests.conftest import Database as PostgreSQL
 from tests.conftest import missing
 from tests.integration.places import (
     DAY,
+    HEAD,
     NOW,
     RUNS,
     Place,
@@ -38,8 +39,8 @@ from tests.stores import record, records_every, sample_count
 
 def test_migrate_creates_the_store_once(place: Place) -> None:
     where = str(place.location)
-    assert place.call("migrate").stdout == f"{where}: created with schema 0001\n"
-    assert place.call("migrate").stdout == f"{where}: schema 0001 is there already\n"
+    assert place.call("migrate").stdout == f"{where}: created with schema {HEAD}\n"
+    assert place.call("migrate").stdout == f"{where}: schema {HEAD} is there already\n"
     place.fill()
 
 
@@ -79,12 +80,12 @@ def test_the_sql_of_migrate_makes_a_store(
     assert psql(script.stdout) == ""
     url = database.server.dsn(database.name, quote(role, safe=""))
     place = Place(made(tmp_path / "data"), url)
-    assert place.call("migrate").stdout.endswith(": schema 0001 is there already\n")
+    assert place.call("migrate").stdout.endswith(f": schema {HEAD} is there already\n")
     place.fill()
     assert place.json("status")["content"]["samples"] == sample_count(RUNS)
     assert place.json("status")["kind"] == "postgresql"
     assert place.call("migrate", "--sql").stdout == (
-        "-- The store has schema 0001, which is needed: nothing to do.\n"
+        f"-- The store has schema {HEAD}, which is needed: nothing to do.\n"
     )
     owners = database.sql(
         "SELECT DISTINCT pg_get_userbyid(relowner) FROM pg_class WHERE relnamespace ="

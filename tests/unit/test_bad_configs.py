@@ -73,7 +73,7 @@ def test_variables_of_the_tests_are_no_settings(
     with pytest.raises(SystemExit) as ended:
         command_line.main()
     assert ended.value.code == 0
-    assert capsys.readouterr().out.startswith("ok: 7 cases × 5 rounds")
+    assert capsys.readouterr().out.startswith("ok: 8 cases × 5 rounds")
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ from sqlalchemy.schema import CreateTable
 
 from monitor.errors import ConfigurationError
 from monitor.measure.binding import Bound, bind, make_batches
-from monitor.model import Case, Destination, Plan, Shape
+from monitor.model import Case, Plan
 from monitor.suite import strategies
+from monitor.workload import Destination, Shape
 from tests.builders import case
 
 UNKNOWN: Any = None

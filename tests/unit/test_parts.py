@@ -27,7 +27,7 @@ from monitor.canary.identifiers import (
 from monitor.canary.lock import lock_key
 from monitor.cli.logs import set_up_logging
 from monitor.config.dsn import for_asyncpg, without_secrets
-from monitor.config.settings import parse_duration
+from monitor.config.fields import parse_duration
 from monitor.daemon.ledger import Entry, WalLedger
 from monitor.errors import (
     AuthenticationFailed,

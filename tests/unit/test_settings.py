@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from monitor.config.load import load
-from monitor.config.settings import FromTableSettings, Settings, TargetSettings
+from monitor.config.settings import Settings
 from monitor.config.show import commented_defaults, masked
+from monitor.config.suite import FromTableSettings
+from monitor.config.targets import TargetSettings
 
 SECRET = "s3cr3t-canary"
 DSN = f"postgresql://u:{SECRET}@h:5432/d"

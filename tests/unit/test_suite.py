@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from monitor.config.settings import CaseSettings, SuiteSettings
+from monitor.config.suite import CaseSettings, SuiteSettings
 from monitor.errors import ConfigurationError
 from monitor.measure.binding import bind, make_batches
-from monitor.model import Destination, Plan
+from monitor.model import Plan
 from monitor.suite import catalog, plan, shapes, strategies
+from monitor.workload import Destination
 
 SIX = {
     "orm_add_all",
@@ -37,10 +38,12 @@ def test_the_built_in_strategies_are_six_with_their_labels_and_parameters() -> N
     assert taking == {"core_insertmanyvalues": {"page_size": 1000}}
 
 
-def test_the_default_suite_is_the_six_and_copy_with_commits() -> None:
+def test_the_default_suite_is_the_six_copy_with_commits_and_copy_with_an_index() -> None:
     cases = plan.resolve(SuiteSettings(), catalog.load()).cases
     assert {case.strategy.name for case in cases} == SIX
-    assert len(cases) == 7
+    assert len(cases) == 8
+    (indexed,) = [case for case in cases if case.shape.plain]
+    assert str(indexed.key) == "asyncpg_copy on orders_customer_idx, batch 20,000"
     (committing,) = [case for case in cases if case.transaction == "batch"]
     assert str(committing.key) == "asyncpg_copy on orders, batch 1,000 transaction=batch"
 

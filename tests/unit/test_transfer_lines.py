@@ -20,6 +20,7 @@ from monitor.store.records import RunRecord, SampleRow, SeriesKey
 from monitor.store.transfer.layout import (
     CONTROL,
     ENVIRONMENTS,
+    EXPLORATIONS,
     FAILURES,
     ROLLUPS,
     RUNS,
@@ -294,6 +295,8 @@ def test_the_layout_holds_all_that_the_store_does() -> None:
     assert set(names(RUNS)) == {"target"} | of_run
     of_failure = {column.name for column in tables.failure.c} - {"target_id", "series_id"}
     assert set(names(FAILURES)) == {"run_id", "target"} | series | of_failure
+    of_finding = {column.name for column in tables.exploration.c} - {"target_id"}
+    assert set(names(EXPLORATIONS)) == {"target"} | of_finding
     assert set(names(ENVIRONMENTS)) == {column.name for column in tables.environment.c}
 
 
@@ -301,6 +304,7 @@ def test_what_can_be_null_in_the_store_is_optional_in_the_layout() -> None:
     pairs = (
         (SAMPLES, tables.sample), (ROLLUPS, tables.rollup), (CONTROL, tables.control),
         (RUNS, tables.run), (FAILURES, tables.failure), (ENVIRONMENTS, tables.environment),
+        (EXPLORATIONS, tables.exploration),
     )  # fmt: skip
     for table, kept in pairs:
         for column in table.columns:

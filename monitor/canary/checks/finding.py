@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from monitor.model import Value
+from monitor.workload import Value
 
 Severity = Literal["error", "warning", "info", "ok"]
 

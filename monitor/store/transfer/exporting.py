@@ -18,6 +18,7 @@ from monitor.judgement import encode_change
 from monitor.store import tables
 from monitor.store.append import day_of
 from monitor.store.database import Database
+from monitor.store.explorations import Exploration, newest
 from monitor.store.judgements import changes_told, ends_told
 from monitor.store.read import Series, runs_between, series_list, target_ids
 from monitor.store.records import RunRecord
@@ -28,6 +29,7 @@ from monitor.store.transfer.layout import (
     CHANGES,
     CONTROL,
     ENVIRONMENTS,
+    EXPLORATIONS,
     ROLLUPS,
     RUNS,
     SAMPLES,
@@ -108,6 +110,11 @@ async def export(
                 parts[STATES.name].add(lines)
         parts[CHANGES.name].add(await _changes(database, names, selection.begin))
         parts[CHANGE_ENDS.name].add(await _ends(database, names, selection.begin))
+        found = await _explorations(database, names, selection.begin)
+        for each in found:
+            if each.environment:
+                seen.environments.setdefault(each.environment.fingerprint, each.environment)
+        parts[EXPLORATIONS.name].add([_exploration_line(each) for each in found])
         parts[ENVIRONMENTS.name].add(environment_lines(seen.environments))
         # After the samples: what retention takes meanwhile is in the rollups by now.
         await _add_rollups(database, names, selection.begin, parts[ROLLUPS.name])
@@ -205,6 +212,24 @@ async def _ends(database: Database, names: Iterable[str], begin: datetime | None
         if target in set(names)
     ]
     return [line_of(encoded(CHANGE_ENDS, row)) for row in sorted(rows, key=itemgetter(1, 2, 0))]
+
+
+async def _explorations(
+    database: Database, names: Iterable[str], begin: datetime | None
+) -> list[Exploration]:
+    """Those of the targets; a handful a month."""
+    chosen = set(names)
+    found = [
+        *await newest(database, "sweep", since=begin),
+        *await newest(database, "explain", since=begin),
+    ]
+    kept = [each for each in found if each.target in chosen]
+    return sorted(kept, key=lambda each: (each.started_at, each.id))
+
+
+def _exploration_line(each: Exploration) -> str:
+    fingerprint = each.environment.fingerprint if each.environment else None
+    return line_of(encoded(EXPLORATIONS, (*each[:5], fingerprint, each.result)))
 
 
 async def _control(database: Database, names: tuple[str, ...]) -> list[str]:

@@ -14,6 +14,7 @@ from monitor.judgement import Closing, decode_change
 from monitor.store import tables
 from monitor.store.append import Appended, Appender, day_of
 from monitor.store.database import Database
+from monitor.store.explorations import Exploration, keep
 from monitor.store.judgements import change_values, end_values
 from monitor.store.names import insert_or_leave
 from monitor.store.records import RunRecord, SeriesKey
@@ -24,6 +25,7 @@ from monitor.store.transfer.layout import (
     CHANGES,
     CONTROL,
     ENVIRONMENTS,
+    EXPLORATIONS,
     FAILURES,
     ROLLUPS,
     RUNS,
@@ -63,6 +65,8 @@ def verify(archive: Archive) -> None:
     for row in archive.rows(CHANGES):
         with archive.damage():
             decode_change(row[-1])
+    for _ in _explorations(archive):
+        pass
 
 
 async def import_archive(database: Database, archive: Archive) -> Imported:
@@ -86,6 +90,7 @@ async def import_archive(database: Database, archive: Archive) -> Imported:
     await _add_states(database, archive.rows(STATES))
     await _add_changes(database, archive.rows(CHANGES))
     await _add_ends(database, archive.rows(CHANGE_ENDS))
+    await _add_explorations(database, archive)
     return Imported(added.runs, runs - added.runs, added.samples, samples - added.samples, rollups)
 
 
@@ -111,6 +116,23 @@ def _batches(records: Iterable[RunRecord]) -> Iterator[list[RunRecord]]:
 def _chunks(rows: Iterator[Row], size: int = _ROWS_AT_ONCE) -> Iterator[list[Row]]:
     while chunk := list(islice(rows, size)):
         yield chunk
+
+
+def _explorations(archive: Archive) -> Iterator[Exploration]:
+    environments = environments_of(archive.rows(ENVIRONMENTS))
+    with archive.damage():
+        for *own, fingerprint, result in archive.rows(EXPLORATIONS):
+            if fingerprint is not None and fingerprint not in environments:
+                raise ValueError(f"exploration {own[0]}: environment {fingerprint} is missing")
+            run_id, target, at, kind, subject = own
+            environment = environments.get(fingerprint)
+            yield Exploration(run_id, target, at, kind, subject, environment, result)
+
+
+async def _add_explorations(database: Database, archive: Archive) -> None:
+    found = _explorations(archive)
+    while chunk := list(islice(found, _STATES_AT_ONCE)):
+        await keep(database, chunk)
 
 
 async def _add_control(database: Database, rows: Iterator[Row]) -> None:

@@ -267,6 +267,20 @@ CONTROL = Table(
     ),
 )
 
+EXPLORATIONS = Table(
+    "explorations",
+    "What was found by hand: sweeps and explained statements; ordered by started_at and id.",
+    (
+        _text("id", "identifies the finding"),
+        _text("target", "name of the canary database"),
+        _time("started_at", "when it was begun"),
+        _text("kind", "sweep or explain"),
+        _text("subject", "the question: two of one subject can be compared"),
+        _text("fingerprint", "its environment, see environments", optional=True),
+        _json("result", "what the command printed with --json"),
+    ),
+)
+
 #: In the order in which they lie in a file.
 TABLES = (
     ENVIRONMENTS,
@@ -278,5 +292,6 @@ TABLES = (
     CHANGES,
     CHANGE_ENDS,
     ROLLUPS,
+    EXPLORATIONS,
     CONTROL,
 )

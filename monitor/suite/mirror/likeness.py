@@ -13,7 +13,6 @@ from sqlalchemy import FetchedValue, Integer, MetaData, Table
 from sqlalchemy.sql import quoted_name
 
 from monitor.errors import TargetRefused
-from monitor.model import Shape
 from monitor.source import Blueprint, Filling, SourceConstraint, SourceTable
 from monitor.suite.mirror import ddl
 from monitor.suite.mirror.columns import Column, Findings, copied_columns
@@ -24,6 +23,7 @@ from monitor.suite.mirror.partitions import Partitioning, partitioning
 from monitor.suite.mirror.rows import Cell, cells, value_at
 from monitor.suite.mirror.slots import slots_of, unique_keys
 from monitor.suite.mirror.types import resolve, sqlalchemy_type
+from monitor.workload import Shape
 
 #: How the server words a unique key in which two nulls are alike.
 _ONE_NULL = "NULLS NOT DISTINCT"

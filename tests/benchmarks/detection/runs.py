@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from monitor.config.settings import CaseSettings, SuiteSettings
+from monitor.config.suite import CaseSettings, SuiteSettings
 from monitor.environment import Environment
 from monitor.measure.summary import summarise
 from monitor.model import Case, CaseResult, Run, Sample, rest_of

@@ -208,7 +208,7 @@ class Daemon:
         self._publish()
         self._report(run)
         if judgement is not None:
-            tell(standing, judgement)
+            tell(run.target, standing, judgement)
             self._confirm(run, judgement)
         await self._recorder.append(run, judgement, state)
         self._publish()

@@ -24,6 +24,9 @@ from monitor.suite import catalog
 from monitor.suite.exploration import Conditions, Sweep
 from monitor.suite.exploration import sweep as sweep_plan
 
+#: Columns that the list of stored sweeps takes.
+_WIDTH = 128
+
 
 @click.command()
 @click.option("--over", default="batch_size", show_default=True, metavar="NAME",
@@ -63,9 +66,9 @@ def sweep(
 ) -> int:
     """Find the batch size (or page size, width, rows) from which on more gains nothing.
 
-    The elbow is the smallest value that reaches the plateau to within 5 %; the plateau is as high
-    as the middle one of the three best values. Each sweep is kept in the store and shown beside the
-    last one of the same kind.
+    The elbow is the smallest value whose interval reaches the plateau to within 10 %; the plateau
+    is the median of the better half of the values, each by its fastest round. Each sweep is kept in
+    the store and shown beside the last one of the same kind.
     """
     settings = read_settings(options, quiet=True)
     if stored:
@@ -109,5 +112,5 @@ def _show_stored(settings: Settings, target: str | None, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps([each.result for each in found], ensure_ascii=False))
     else:
-        print_stored(found, console())
+        print_stored(found, console(_WIDTH))
     return 0

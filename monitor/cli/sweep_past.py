@@ -12,9 +12,10 @@ from rich.table import Table
 from monitor.cli.exploring import say
 from monitor.cli.table import short_rate
 from monitor.environment import Environment
-from monitor.measure.sweep import TOLERANCE
 from monitor.store.explorations import Exploration
 
+#: A plateau that moved by less did so by chance as likely as not.
+_NOISE = 0.05
 #: Differences of the environment that are listed; the rest are counted.
 _DIFFERENCES = 5
 
@@ -75,7 +76,7 @@ def _change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     if None in levels:
         return elbows
     change = levels[1] / levels[0] - 1
-    word = "" if abs(change) > TOLERANCE else ", within noise"
+    word = "" if abs(change) > _NOISE else ", within noise"
     return f"{elbows}, plateau {_rate(levels[0])} → {_rate(levels[1])} ({change:+.0%}{word})"
 
 

@@ -13,7 +13,7 @@ from rich.text import Text
 from monitor.cli.chart import bar
 from monitor.cli.exploring import estimate_as_json, run_as_json, run_remarks, say
 from monitor.cli.table import short_rate
-from monitor.measure.sweep import PLATEAU_VALUES, SAG_RATIO, TOLERANCE, Curve, Point
+from monitor.measure.sweep import SAG_RATIO, TOLERANCE, Curve, Point
 from monitor.model import Run
 from monitor.suite.exploration import Sweep
 
@@ -46,8 +46,8 @@ def _title(run: Run, sweep: Sweep) -> Iterator[str]:
 def _caption(sweep: Sweep) -> Iterator[str]:
     side = "smallest" if sweep.trend == "rising" else "largest"
     yield (
-        f"elbow: the {side} value that reaches the plateau to within {TOLERANCE:.0%}; the plateau"
-        f" is as high as the middle of the {PLATEAU_VALUES} best values, each by its fastest round"
+        f"elbow: the {side} value that reaches the plateau to within {TOLERANCE:.0%}, which is the"
+        " median of the better half of the values, each by the upper end of its rounds"
     )
 
 
@@ -114,7 +114,7 @@ def sweep_as_json(run: Run, sweep: Sweep, curves: Sequence[Curve]) -> dict[str, 
         "rows": None if sweep.over == "rows" else sweep.rows,
         "rounds": sweep.plan.rounds,
         "method": {
-            "plateau": f"middle of the {PLATEAU_VALUES} highest rates of fastest rounds",
+            "plateau": "median of the better half of the values' fastest rounds",
             "tolerance": TOLERANCE,
             "sag_ratio": SAG_RATIO,
         },

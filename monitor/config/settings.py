@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     data_dir: Path = Field(default_factory=default_data_dir)
     """Where everything on disk is kept: private server, store, spool, WAL ledger, pause file."""
     interval: Duration = 600.0
-    """Seconds between scheduled runs, start to start. 10 min: 144 looks a day at some 100 MB of WAL
+    """Seconds between scheduled runs, start to start. 10 min: 144 looks a day at some 125 MB of WAL
     each."""
     targets: dict[str, TargetSettings] = {}
     """Canary databases by name; none: a private PostgreSQL is started and used."""

@@ -10,11 +10,9 @@ from monitor.measure.summary import median_interval
 from monitor.model import CaseKey, CaseResult, CaseSummary, Estimate, Run
 from monitor.suite.exploration import Trend
 
-#: A value counts as on the plateau if it reaches all but this share of it; what is less does not
-#: matter to users, and the detector's floor for alarms is the same.
-TOLERANCE = 0.05
-#: How many of the best values tell how high the plateau is: the middle one of them.
-PLATEAU_VALUES = 3
+#: A value counts as on the plateau if it reaches all but this share of it. Curves rise ever more
+#: slowly: at half the share, sweeps repeated on one machine named values two steps apart.
+TOLERANCE = 0.1
 #: The last quarter of the batches taking so much longer than the first is called sagging.
 SAG_RATIO = 1.1
 
@@ -83,13 +81,13 @@ def _curve(strategy: str, points: Sequence[Point], trend: Trend) -> Curve:
 
 
 def plateau(rates: Sequence[float]) -> float | None:
-    """How high the plateau is: the middle of the three highest rates; None without three.
+    """How high the plateau is: the median of the better half of the rates; None without two.
 
-    Not the highest, which is the luckiest of them as well and would move the plateau with every
-    sweep.
+    Not the highest, which is the luckiest as well and would move the plateau with every sweep.
     """
-    best = sorted(rates, reverse=True)[:PLATEAU_VALUES]
-    return median(best) if len(best) == PLATEAU_VALUES else None
+    if len(rates) < 2:
+        return None
+    return median(sorted(rates, reverse=True)[: (len(rates) + 1) // 2])
 
 
 def elbow(reached: Mapping[int, float], level: float, trend: Trend) -> int | None:

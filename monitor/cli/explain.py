@@ -12,6 +12,7 @@ from monitor.canary.connection import Canary
 from monitor.cli.common import read_settings, settings_options
 from monitor.cli.explain_past import print_changes
 from monitor.cli.explain_text import explained_as_json, print_explained
+from monitor.cli.exploring import ended_politely
 from monitor.cli.table import console
 from monitor.config.settings import Settings
 from monitor.daemon.assembly import targets
@@ -74,7 +75,9 @@ def explain(
     settings = read_settings(options, quiet=True)
     known = catalog.load(settings.suite.plugins)
     plan = explain_cases(settings.suite, known, strategies, shape, rows)
-    found = asyncio.run(_explain(settings, plan, target, wait_seconds, passing=shape is not None))
+    passing = shape is not None
+    with ended_politely():
+        found = asyncio.run(_explain(settings, plan, target, wait_seconds, passing=passing))
     asyncio.run(_report(settings, found, as_json, full))
     return 1 if any(case.failure for each in found for case in each.explanations) else 0
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 import click
 
 from monitor.cli.common import read_settings, settings_options
-from monitor.cli.exploring import NUMBERS, exit_code, exploring_options
+from monitor.cli.exploring import NUMBERS, ended_politely, exit_code, exploring_options
 from monitor.cli.sweep_past import print_comparison, print_stored
 from monitor.cli.sweep_text import print_sweep, sweep_as_json
 from monitor.cli.table import console, progress_bar
@@ -78,7 +78,7 @@ def sweep(
     plan = sweep_plan(
         over, values, conditions, settings.suite, catalog.load(settings.suite.plugins)
     )
-    with progress_bar() as progress:
+    with ended_politely(), progress_bar() as progress:
         runs = asyncio.run(
             explore(settings, plan.plan, target, wait_seconds, no_progress if as_json else progress)
         )

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +32,7 @@ from tests.integration.helpers import (
     measure,
     sessions_of_ours,
 )
+from tests.servers import wait_until
 
 
 @dataclass
@@ -257,3 +262,19 @@ def test_evidence_is_kept_once_for_an_environment(database: Database, tmp_path: 
     assert asyncio.run(kept()) == [True, False]
     found = asyncio.run(recall(settings, "explain", "main"))
     assert {each.result["strategy"] for each in found} == {"asyncpg_copy"}
+
+
+def test_a_sweep_that_is_told_to_end_leaves_no_tables(database: Database, tmp_path: Path) -> None:
+    settings = {
+        "INGEST_CANARY_DATA_DIR": str(tmp_path),
+        "INGEST_CANARY_TARGETS__MAIN__DSN": database.dsn,
+    }
+    command = [sys.executable, "-m", "monitor", "sweep", *COPY, "--rounds", "50"]
+    process = subprocess.Popen(command, env=os.environ | settings, stderr=subprocess.PIPE)
+    look = f"SELECT to_regclass('{SCHEMA}.orders') IS NOT NULL"
+    wait_until(lambda: database.sql(look) == [(True,)], "the sweep to begin")
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (130, b"")
+    assert tables_of(database) == []
+    assert (sessions_of_ours(database), locks_of_ours(database)) == (0, 0)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from monitor.canary.connection import Canary
 from monitor.measure.attempt import attempt
+from monitor.measure.overhead import with_overheads
 from monitor.measure.runner import Runner
 from monitor.measure.summary import median_interval, summarise
 from monitor.model import MIN_CLEAN_ROUNDS, Case, CaseResult, Estimate, Run, Sample
@@ -96,7 +97,7 @@ def merged(runs: Sequence[Run], rounds: int) -> Run:
         finished_at=runs[-1].finished_at,
         outcome="failed" if not measured else "partial" if failed else "ok",
         environment=next((run.environment for run in runs if run.environment), None),
-        cases=tuple(cases),
+        cases=with_overheads(cases),
         probes={
             name: tuple(value for run in runs for value in run.probes.get(name, ()))
             for name in runs[0].probes

@@ -30,7 +30,8 @@ async def read_sources(plan: Plan, target: Target) -> Reading:
     for shape in plan.shapes:
         if shape.source is None or shape.blueprint is not None:
             continue
-        rows = max(case.rows for case in plan.cases if case.shape.name == shape.name)
+        own = [case for case in plan.cases if case.shape.name == shape.name]
+        rows = max(case.prefill + case.rows for case in own)
         try:
             table = await read_table(shape.source, target)
             like = likeness(table, shape.name, target.schema, max(rows, plan.warm_up_rows))

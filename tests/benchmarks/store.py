@@ -137,9 +137,9 @@ def _runs(cases: int, count: int, first: int = 0) -> Iterator[RunRecord]:
 async def _compare_append(side: Side) -> None:
     print(f"{side.name}: append, rows/s, ours ÷ bare driver (same rows, a commit each)")
     for title, cases, runs, times in (
-        ("a run of 7 cases, 35 samples", 7, 1, 60),
+        ("a run of 8 cases, 40 samples", 8, 1, 60),
         ("a run of 200 cases, 1,000 samples", 200, 1, 30),
-        ("an import's 200 runs, 7,000 samples", 7, 200, 8),
+        ("an import's 200 runs, 8,000 samples", 8, 200, 8),
     ):
         ours, bare = await _time_append(side, cases, runs, times)
         rows = cases * runs * ROUNDS

@@ -15,6 +15,7 @@ from monitor.canary.identifiers import quote
 from monitor.canary.lock import exclusive
 from monitor.config.suite import CaseSettings, SuiteSettings
 from monitor.measure.attempt import attempt
+from monitor.measure.explain import Explained, explain
 from monitor.measure.runner import Progress, Runner, no_progress
 from monitor.model import Failure, Limits, Plan, Run, Target
 from monitor.suite import catalog, plan
@@ -117,6 +118,27 @@ def measured(dsn: str | Target, **options: Any) -> Run:
     run = run_once(dsn, **options)
     assert run.outcome == "ok", run.failures
     return run
+
+
+def explained(dsn: str, of: Plan, *, passing: bool = False) -> Explained:
+    """What ``ingest-canary explain`` finds out."""
+
+    async def go() -> Explained:
+        canary = Canary(target_of(dsn))
+        try:
+            return await explain(
+                canary,
+                of,
+                LIMITS,
+                hash_key=b"",
+                wal_allowance=PLENTY,
+                wait_seconds=0,
+                passing=passing,
+            )
+        finally:
+            await canary.dispose()
+
+    return asyncio.run(go())
 
 
 def refusal(dsn: str | Target, **options: Any) -> str:

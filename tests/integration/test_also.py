@@ -39,7 +39,7 @@ def test_both_ways_are_measured_in_turn_and_compared(
     ways = comparison["comparison"]["ways"]
     assert [way["transport"] for way in ways] == ["socket", "tcp"]
     cases = comparison["comparison"]["cases"]
-    assert len(cases) == 7
+    assert len(cases) == 8
     for each in cases:
         assert each["pairs"] == 3
         assert set(each["seconds_per_row"]) == {"wall", "client", "server", "commit", "rest"}

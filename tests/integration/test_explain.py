@@ -2,56 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from monitor.canary.connection import Canary
 from monitor.cli.explain_text import explained_as_json
-from monitor.config.suite import CaseSettings, SuiteSettings
+from monitor.config.suite import CaseSettings, FromTableSettings, SuiteSettings
 from monitor.errors import TargetRefused
-from monitor.measure.explain import Explained, Explanation, explain
+from monitor.measure.explain import Explanation
 from monitor.model import Plan
 from monitor.suite import catalog
 from monitor.suite.exploration import explain_cases
 from tests.conftest import Database
 from tests.integration.helpers import (
     ALL_SIX,
-    LIMITS,
-    PLENTY,
     SCHEMA,
     all_empty,
+    explained,
     inventory,
     measured,
     row_trigger,
     sessions_of_ours,
-    target_of,
     unchanged,
 )
 from tests.servers import Server
 
 CATALOG = catalog.load()
-
-
-def explained(dsn: str, plan: Plan, *, passing: bool = False) -> Explained:
-    async def go() -> Explained:
-        canary = Canary(target_of(dsn))
-        try:
-            return await explain(
-                canary,
-                plan,
-                LIMITS,
-                hash_key=b"",
-                wal_allowance=PLENTY,
-                wait_seconds=0,
-                passing=passing,
-            )
-        finally:
-            await canary.dispose()
-
-    return asyncio.run(go())
 
 
 def suite_of(*names: str, rows: int = 2500, **settings: Any) -> Plan:
@@ -187,6 +164,22 @@ def test_a_case_that_fails_says_so_and_the_others_are_explained(database: Databa
     assert broken.failure
     assert "not today" in broken.failure
     assert fine.recorded
+
+
+def test_a_table_that_a_shape_is_like_is_read_first(database: Database) -> None:
+    database.sql(
+        "CREATE TABLE public.parents (id int PRIMARY KEY);"
+        " CREATE TABLE public.t (id bigint PRIMARY KEY, parent int REFERENCES public.parents)"
+    )
+    shapes = [FromTableSettings(from_table=f"public.{name}") for name in ("t", "gone")]
+    cases = tuple(CaseSettings(strategy="core_insertmanyvalues", shape=shape) for shape in shapes)
+    plan = explain_cases(SuiteSettings(cases=cases), CATALOG, rows=100)
+    found, gone = explained(database.dsn, plan).explanations
+    assert found.failure is None
+    assert "Trigger for constraint" in "\n".join(found.plan)
+    assert gone.failure
+    assert gone.failure.startswith("from_table public.gone: ")
+    assert all_empty(database)
 
 
 def test_a_refused_target_is_left_as_it_is(database: Database) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from monitor.canary import tables
-from monitor.config.suite import CaseSettings, SuiteSettings
+from monitor.config.suite import CaseSettings, FromTableSettings, SuiteSettings
+from monitor.errors import TargetError
 from monitor.measure.runner import Runner
 from monitor.model import Plan, Run
 from monitor.suite import catalog, plan
@@ -25,6 +26,7 @@ from tests.integration.helpers import (
     measured,
     remove_all,
     run_once,
+    unchanged,
     with_session,
 )
 
@@ -123,6 +125,27 @@ def test_a_parent_of_another_definition_is_made_anew_with_what_refers_to_it(
     assert database.sql(f"SELECT '{SCHEMA}.orders_customer_fk'::regclass::oid") != [before]
 
 
+def test_what_refers_to_a_parent_and_is_not_ours_keeps_its_rows(database: Database) -> None:
+    """Made after the guard looked: what is not ours is neither emptied nor dropped with ours."""
+    case = CaseSettings(strategy="asyncpg_copy", shape="orders_customer_fk")
+    run_plan(database.dsn, resolved(case))
+    database.sql(f"INSERT INTO {SCHEMA}.orders_customers VALUES (1, 'x')")
+    for theirs, message in (
+        (f"{SCHEMA}.theirs", "table ingest_canary.theirs does not carry"),
+        ("public.theirs", "cannot truncate a table referenced in a foreign key"),
+    ):
+        database.sql(
+            f"CREATE TABLE {theirs} (customer int REFERENCES {SCHEMA}.orders_customers);"
+            f" INSERT INTO {theirs} VALUES (1)"
+        )
+        with unchanged(database), pytest.raises(TargetError, match=message):
+            with_session(database.dsn, lambda session: tables.empty(session, "orders_customers"))
+        assert count(database, theirs) == 1
+        database.sql(f"DROP TABLE {theirs}")
+    with_session(database.dsn, tables.empty_all)
+    assert all_empty(database)
+
+
 def test_cleanup_drops_parents_and_children(database: Database) -> None:
     run_plan(
         database.dsn, resolved(CaseSettings(strategy="asyncpg_copy", shape="orders_customer_fk"))
@@ -139,6 +162,18 @@ def test_prefilled_rows_are_there_before_and_not_counted(database: Database, str
     assert [sample.rows for sample in result.samples] == [200, 200]
     assert all((sample.calls or 0) <= 200 for sample in result.samples)
     assert all(sample.clean for sample in result.samples)  # no entry seemed to be evicted
+    assert all_empty(database)
+
+
+def test_prefilled_rows_of_a_likeness_find_their_parents(database: Database) -> None:
+    database.sql(
+        "CREATE TABLE public.parents (id int PRIMARY KEY);"
+        " CREATE TABLE public.t (id bigint PRIMARY KEY, parent int NOT NULL"
+        " UNIQUE REFERENCES public.parents)"
+    )
+    like = FromTableSettings(from_table="public.t")
+    case = CaseSettings(strategy="asyncpg_copy", shape=like, prefill=1000)
+    run_plan(database.dsn, resolved(case))
     assert all_empty(database)
 
 

@@ -12,8 +12,16 @@ from monitor.config.load import load
 from monitor.daemon.assembly import resolve_plan
 from monitor.measure.runner import Runner
 from monitor.suite import catalog
+from monitor.suite.exploration import Conditions, explain_cases, sweep
 from tests.conftest import Database
-from tests.integration.helpers import LIMITS, SCHEMA, all_empty, remove_all, run_once
+from tests.integration.helpers import (
+    LIMITS,
+    SCHEMA,
+    all_empty,
+    explained,
+    remove_all,
+    run_once,
+)
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 
@@ -84,6 +92,38 @@ def test_the_staging_table_takes_a_likeness_too(database: Database, folder: Path
         run = run_once(database.dsn, Runner(resolve_plan(settings), LIMITS, SCHEMA))
         assert run.outcome == "ok", run.failures
     assert remove_all(database.dsn).schema
+
+
+def test_prefilled_rows_are_merged_with(database: Database, folder: Path) -> None:
+    settings = load(
+        folder / "canary.toml",
+        {"suite": {"rows": 4500, "rounds": 1, "cases": [
+            {"strategy": "copy_staging_upsert", "shape": "stock", "prefill": 1000}]}},
+    )  # fmt: skip
+    run = run_once(database.dsn, Runner(resolve_plan(settings), LIMITS, SCHEMA))
+    assert run.outcome == "ok", run.failures
+    ((updated,),) = database.sql(
+        "SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'stock'"
+    )
+    assert updated == 2 * 500  # of 5,000 products 1,000 were there; in warm-up and round
+
+
+def test_the_readmes_example_is_swept_and_explained(database: Database, folder: Path) -> None:
+    settings = load(folder / "canary.toml")
+    known = catalog.load(settings.suite.plugins)
+    conditions = Conditions(("copy_staging_upsert",), "stock", rows=200, rounds=1)
+    swept = sweep("batch_size", (50, 200), conditions, settings.suite, known)
+    run = run_once(database.dsn, Runner(swept.plan, LIMITS, SCHEMA, exploring=True))
+    assert run.outcome == "ok", run.failures
+    assert run.environment
+    assert {"stock", "stock:staging"} < set(run.environment.tables)
+    assert remove_all(database.dsn).tables == ()
+    plan = explain_cases(settings.suite, known, rows=200)
+    (found,) = explained(database.dsn, plan).explanations
+    assert found.failure is None
+    assert [sent.text.split()[0] for sent in found.sent] == ["COPY", "INSERT", "DELETE"]
+    assert sum(each.work.rows for each in found.recorded) == 600
+    assert all_empty(database)
 
 
 def test_an_entry_point_is_found_as_well(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import Column, Integer, MetaData, String, Table, insert
 from sqlalchemy.schema import CreateTable
 
 from monitor.errors import ConfigurationError
-from monitor.measure.binding import Bound, bind, make_batches
+from monitor.measure.binding import Bound, bind, expected_rows, make_batches
 from monitor.model import Case, Plan
 from monitor.suite import strategies
 from monitor.workload import Destination, Shape
@@ -110,3 +110,10 @@ def test_batches_are_cut_at_the_batch_size(count: int, size: int, lengths: list[
     batches = make_batches(made, bound, count)
     assert [len(batch) for batch in batches] == lengths
     assert [row[0] for batch in batches for row in batch] == list(range(count))
+
+
+@pytest.mark.parametrize(("merges", "rows"), [(False, 9), (True, 5)])
+def test_prefilled_rows_are_expected_too_and_merged_ones_once(merges: bool, rows: int) -> None:
+    made, bound = bound_case(lambda n: {"id": n % 5, "n": n})
+    made = replace(made, prefill=3, strategy=replace(made.strategy, merges=merges))
+    assert expected_rows(made, bound, make_batches(made, bound, 6)) == rows

@@ -14,6 +14,7 @@ __all__ = [
     "is_marked",
     "is_passing",
     "left_out_in",
+    "likeness_in",
     "literal",
     "part_mark",
     "qualified",
@@ -26,6 +27,7 @@ __all__ = [
 PRODUCT = "ingest-canary"
 _MARK = re.compile(rf"{PRODUCT} \d+\.\d+\.\d+\S* (?:schema|table|type|sequence)\b")
 _PASSING = re.compile(rf"{PRODUCT} \S+ table of one command\b")
+_PART_OF = re.compile(r', definition [0-9a-f]{12}: part of ("(?:[^"\\]|\\.)*")')
 _DEFINITION = re.compile(r"definition ([0-9a-f]{12})")
 
 
@@ -51,13 +53,20 @@ def table_mark(definition: str, *, passing: bool = False) -> str:
     )
 
 
-def part_mark(kind: str, definition: str, left_out: tuple[str, ...] = ()) -> str:
-    """The comment that marks a part of a likeness: a table, type or sequence.
+def part_mark(kind: str, definition: str, of: str, left_out: tuple[str, ...] = ()) -> str:
+    """The comment that marks a part of the likeness ``of``: a table, type or sequence.
 
     That of its table also keeps what had to be left out, so that a later run can tell.
     """
-    text = f"{PRODUCT} {__version__} {kind}, definition {definition}: part of a likeness"
+    owner = json.dumps(of, ensure_ascii=False)
+    text = f"{PRODUCT} {__version__} {kind}, definition {definition}: part of {owner}"
     return f"{text}; left out: {json.dumps(left_out, ensure_ascii=False)}" if left_out else text
+
+
+def likeness_in(mark: str) -> str | None:
+    """The likeness that a mark says its object is part of."""
+    match = _PART_OF.search(mark)
+    return str(json.loads(match[1])) if match else None
 
 
 def left_out_in(mark: str) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from monitor.canary.definition import STORAGE
 from monitor.canary.identifiers import (
     definition_in,
     left_out_in,
+    likeness_in,
     literal,
     part_mark,
     qualified,
@@ -74,19 +75,20 @@ async def _left_out(session: Session, blueprint: Blueprint) -> tuple[str, ...] |
 
 async def _existing(session: Session, blueprint: Blueprint) -> list[asyncpg.Record]:
     """The marked parts of a likeness of this name; sequences belong to their table."""
-    prefix = f"{blueprint.table}/"
-    parts = {part.name for part in blueprint.parts}
     rows = await tables.marked(session.driver, session.target.schema)
-    return [row for row in rows if row["name"] in parts or row["name"].startswith(prefix)]
+    return [row for row in rows if likeness_in(row["mark"]) == blueprint.table]
 
 
 async def _build(session: Session, blueprint: Blueprint) -> tuple[str, ...]:
     driver, schema = session.driver, session.target.schema
+    # What a catalogue's words do not qualify is built in: nobody else's is taken for it.
+    await driver.execute("SET LOCAL search_path = pg_catalog")
     try:
         for part in blueprint.parts:
-            await driver.execute(part.statement.replace("{storage}", STORAGE))
+            await _one_command(driver, part.statement.replace("{storage}", STORAGE))
             if part.kind != "step":
-                await _mark(driver, schema, part, part_mark(part.kind, blueprint.definition))
+                mark = part_mark(part.kind, blueprint.definition, blueprint.table)
+                await _mark(driver, schema, part, mark)
         await _fill(driver, schema, blueprint)
         await _try_rows(driver, schema, blueprint)
     except asyncpg.PostgresError as error:
@@ -97,10 +99,18 @@ async def _build(session: Session, blueprint: Blueprint) -> tuple[str, ...]:
             f"from_table {blueprint.table}: not to be made here: {reason}"
         ) from error
     left_out = [e for addition in blueprint.additions if (e := await _add(driver, addition))]
-    mark = part_mark("table", blueprint.definition, tuple(left_out))
+    mark = part_mark("table", blueprint.definition, blueprint.table, tuple(left_out))
     await _mark(driver, schema, Part("table", blueprint.table, ""), mark)
     await tables.empty_together(driver, schema, names_of(blueprint))
     return tuple(left_out)
+
+
+async def _one_command(driver: Driver, statement: str) -> None:
+    """Execute through the extended protocol, which takes one command only.
+
+    Parts of it are another server's words.
+    """
+    await driver.fetch(statement)
 
 
 async def _mark(driver: Driver, schema: str, part: Part, mark: str) -> None:
@@ -136,7 +146,7 @@ async def _add(driver: Driver, addition: Addition) -> str:
     """Add a key, an index or a check; returns why it had to be left out, or nothing."""
     try:
         async with driver.transaction():  # a savepoint
-            await driver.execute(addition.statement)
+            await _one_command(driver, addition.statement)
     except asyncpg.PostgresError as error:
         if not _telling(error):
             raise

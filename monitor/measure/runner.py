@@ -161,7 +161,9 @@ class Runner:
             session, self._fingerprint_key, self._binding, self._plan.load, alone=self._exploring
         )
         oids = list((await table_oids(session, self._binding.names)).values())
-        async with concurrent_load(session, self._plan, self._binding, self._limits) as load:
+        cases = tuple(case for case in self._plan.cases if case.key not in record.given_up)
+        going_on = replace(self._plan, cases=cases)
+        async with concurrent_load(session, going_on, self._binding, self._limits) as load:
             bench = Bench(session, self._limits, counters, oids, self.clock, load.pids)
             await self._warm_up(bench, record)
             if self._exploring:

@@ -182,6 +182,19 @@ def test_all_ten_are_measured_by_all_six(ten: Measured) -> None:
     assert all(s.rows == 120 and s.calls for c in ten.run.cases for s in c.samples)
 
 
+@pytest.mark.slow
+def test_all_ten_hold_at_the_size_of_a_default_run(server: Server) -> None:
+    database = open_shop(server, "shop_at_size")
+    try:
+        for name in TEN:
+            runner = like(name, strategies=ALL_SIX, rows=20_000)
+            run = asyncio.run(asyncio.wait_for(measure(database.dsn, runner), 300))
+            assert run.outcome == "ok", (name, run.failures)
+            assert "rows made here do not satisfy it" not in told(run)
+    finally:
+        server.sql("DROP DATABASE shop_at_size WITH (FORCE)")
+
+
 def test_their_source_is_as_it_was(ten: Measured) -> None:
     assert ten.after["sequences"] == ten.before["sequences"]
     assert ten.after["rows"] == ten.before["rows"]
@@ -372,6 +385,22 @@ def test_it_is_built_once_and_anew_when_the_source_has_changed(server: Server) -
         assert remove_all(shop.dsn).schema
     finally:
         server.sql("DROP DATABASE changing_shop WITH (FORCE)")
+
+
+def test_likenesses_whose_names_begin_alike_leave_each_other_alone(database: Database) -> None:
+    database.sql(SMALL)
+    names = (None, "public.t/x", "public.t/mood and more")
+    cases = tuple(
+        CaseSettings(strategy=COPY[0], shape=FromTableSettings(from_table="public.t", name=name))
+        for name in names
+    )
+    resolved = plan.resolve(SuiteSettings(rows=50, rounds=1, cases=cases), catalog.load())
+    assert run_once(database.dsn, Runner(resolved, LIMITS, SCHEMA)).outcome == "ok"
+    built = oids(database)
+    assert run_once(database.dsn, Runner(resolved, LIMITS, SCHEMA)).outcome == "ok"
+    assert oids(database) == built
+    assert run_once(database.dsn, like("public.t", rows=51)).outcome == "ok"
+    assert remove_all(database.dsn).schema
 
 
 def test_a_check_that_rows_do_not_satisfy_is_left_out_and_named_in_every_run(

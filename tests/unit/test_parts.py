@@ -19,7 +19,10 @@ from monitor.canary.connection import translate
 from monitor.canary.identifiers import (
     definition_in,
     is_marked,
+    left_out_in,
+    likeness_in,
     literal,
+    part_mark,
     quote,
     schema_mark,
     table_mark,
@@ -53,6 +56,18 @@ def test_marks_are_known_of_any_version_and_nothing_else_is() -> None:
     assert definition_in(table_mark("0123456789ab")) == "0123456789ab"
     for comment in (None, "", "ingest-canary", "my ingest-canary 0.1.0 schema", "orders"):
         assert not is_marked(comment)
+
+
+@pytest.mark.parametrize("name", ["public.t", '"Odd ""Place"""."a\\b"', "über alles"])
+def test_a_parts_mark_tells_what_it_is_part_of_and_what_was_left_out(name: str) -> None:
+    left_out = ('check c (it "is"; so)', "index i")
+    mark = part_mark("type", "0123456789ab", name, left_out)
+    assert is_marked(mark)
+    assert definition_in(mark) == "0123456789ab"
+    assert likeness_in(mark) == name
+    assert left_out_in(mark) == left_out
+    assert left_out_in(part_mark("table", "0123456789ab", name)) == ()
+    assert likeness_in(table_mark("0123456789ab")) is None
 
 
 def test_lock_keys_are_a_contract_between_versions() -> None:

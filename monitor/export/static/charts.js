@@ -67,14 +67,23 @@ const charts = (() => {
     return [common, { ...common, size: 64, values: (_, ticks) => ticks.map(values) }];
   }
 
-  function options(host, series, value, found) {
+  /* Room around the values, so that noise does not look like a cliff. */
+  function around(_, low, high) {
+    if (low == null) return [0, 1];
+    const room = Math.max((high - low) * 0.1, Math.abs(high) * 0.05);
+    return [Math.max(0, low - room), high + room];
+  }
+
+  const fromZero = (_, low, high) => low == null ? [0, 1] : [Math.min(0, low), (high || 1) * 1.08];
+
+  function options(host, series, value, found, range) {
     return {
       width: Math.max(280, host.clientWidth),
       height: 300,
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
       scales: {
         x: { time: true },
-        y: { range: (_, low, high) => low == null ? [0, 1] : [Math.min(0, low), (high || 1) * 1.08] },
+        y: { range },
       },
       cursor: { sync: { key: "clocks" }, drag: { x: true, y: false } },
       legend: { live: true },
@@ -94,7 +103,7 @@ const charts = (() => {
       line("fast end", colour("line-3"), rate, { width: 1 }),
       line("baseline", colour("baseline"), rate, { dash: [6, 4] }),
     ];
-    const plan = options(host, series, rate, marked);
+    const plan = options(host, series, rate, marked, around);
     plan.bands = [{ series: [1, 2], fill: colour("band") }];
     const data = [at, found.rows_per_second_high, found.rows_per_second_low, found.rows_per_second,
       found.rows_per_second_fast, found.baseline_rows_per_second];
@@ -112,7 +121,7 @@ const charts = (() => {
       scaled(found[`${name}_seconds_per_row`], 1e6),
       scaled(found[`${name}_baseline_seconds_per_row`], 1e6),
     ])];
-    return new uPlot(options(host, series, micro, marked), data, host);
+    return new uPlot(options(host, series, micro, marked, fromZero), data, host);
   }
 
   return { columns, rates, clocks };

@@ -6,7 +6,7 @@ import json
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from monitor import __version__
 from monitor.export.documents import (
@@ -47,11 +47,11 @@ RESOURCES = (
 
 def description() -> bytes:
     """The OpenAPI description as JSON."""
-    models = [(resource.model, "serialization") for resource in RESOURCES]
-    _, schemas = models_json_schema(
-        [*models, (Problem, "serialization")],  # type: ignore[list-item]
-        ref_template=_SCHEMAS,
-    )
+    of_all = [*(resource.model for resource in RESOURCES), Problem]
+    models: list[tuple[type[BaseModel], JsonSchemaMode]] = [
+        (each, "serialization") for each in of_all
+    ]
+    _, schemas = models_json_schema(models, ref_template=_SCHEMAS)
     document = {
         "openapi": "3.1.0",
         "info": {

@@ -54,12 +54,10 @@ def render_index(status: Status, pages: Sequence[Page]) -> bytes:
     """The page at ``/``; of a single target it shows everything at once."""
     standing = [change for page in pages for change in page.target.open_changes if change.alarming]
     only = pages[0] if len(pages) == 1 else None
-    values = {"status": status, "page": only, "standing": standing, "root": ""}
-    return (
-        _TEMPLATES.get_template("index.html")
-        .render(at=status.at, version=status.version, **values)
-        .encode()
-    )
+    template = _TEMPLATES.get_template("index.html")
+    return template.render(
+        at=status.at, version=status.version, status=status, page=only, standing=standing, root=""
+    ).encode()
 
 
 def render_target(at: datetime, version: str, page: Page) -> bytes:
@@ -151,16 +149,19 @@ def _templates() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters |= {
-        "rate": known(rate),
-        "seconds": known(seconds),
-        "size": known(size),
-        "percent": known(percent),
-        "count": known(lambda value: f"{value:,.0f}"),
-        "minute": minute,
-        "iso": iso,
-    }
-    made.globals |= {"static": _static, "spark_width": _SPARK_WIDTH, "spark_height": _SPARK_HEIGHT}
+    made.filters.update(
+        {
+            "rate": known(rate),
+            "seconds": known(seconds),
+            "size": known(size),
+            "percent": known(percent),
+            "count": known(lambda value: f"{value:,.0f}"),
+            "minute": minute,
+            "iso": iso,
+        }
+    )
+    size_of_spark = {"spark_width": _SPARK_WIDTH, "spark_height": _SPARK_HEIGHT}
+    made.globals.update({"static": _static, **size_of_spark})
     return made
 
 

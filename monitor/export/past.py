@@ -14,7 +14,7 @@ from datetime import datetime
 from monitor.environment import Difference, Environment
 from monitor.export.curve import Curve, Point
 from monitor.judgement import Change, Closing, Judgement, Signal
-from monitor.model import CaseKey, CaseResult, Failure, Run, RunOutcome, Trigger
+from monitor.model import CaseKey, CaseResult, Failure, FailureReason, Run, RunOutcome, Trigger
 
 #: A target's points in memory at most, some 1.3 MB, shared out among its cases; and what a case
 #: has at least.
@@ -39,7 +39,7 @@ class PastRun:
     contended: bool
     rounds: int
     disturbed: Mapping[str, int]
-    failures: Mapping[str, int]
+    failures: Mapping[FailureReason, int]
     first_failure: Failure | None
     wal_bytes: int | None
 

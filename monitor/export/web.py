@@ -109,7 +109,7 @@ class WebServer:
         asyncio.run(self._server.serve(sockets=[self._socket]))
 
     def _application(self) -> Starlette:
-        return Starlette(
+        application = Starlette(
             routes=[
                 Route("/", self._content),
                 Route("/targets/{target}", self._content),
@@ -120,6 +120,8 @@ class WebServer:
                 Route("/-/ready", self._ready),
             ]
         )
+        application.router.redirect_slashes = False  # it would go by what the client calls us
+        return application
 
     async def _content(self, request: Request) -> Response:
         path, contents = request.scope["path"], self._published.contents

@@ -20,8 +20,10 @@ from monitor.export.documents import (
     Status,
     StoryDocument,
     TargetDocument,
+    TargetSummary,
 )
 from monitor.export.static_files import STATIC, static_files
+from monitor.judgement import STATES
 from monitor.model import CaseKey
 
 #: The little lines of the table, in pixels.
@@ -56,8 +58,19 @@ def render_index(status: Status, pages: Sequence[Page]) -> bytes:
     only = pages[0] if len(pages) == 1 else None
     template = _TEMPLATES.get_template("index.html")
     return template.render(
-        at=status.at, version=status.version, status=status, page=only, standing=standing, root=""
+        at=status.at,
+        version=status.version,
+        store=status.store,
+        targets=sorted(status.targets, key=_worst_first),
+        page=only,
+        standing=standing,
+        root="",
     ).encode()
+
+
+def _worst_first(target: TargetSummary) -> tuple[bool, int, str]:
+    rank = STATES.index(target.state) if target.state else len(STATES)
+    return target.up is not False, rank, target.name
 
 
 def render_target(at: datetime, version: str, page: Page) -> bytes:

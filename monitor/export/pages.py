@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from monitor.detect.story import percent
 from monitor.export.describe import case_id
@@ -45,6 +46,13 @@ class Page:
     def ended(self) -> list[StoryDocument]:
         """Changes that stand no more."""
         return [change for change in self.changes if change.ending]
+
+    @property
+    def worst(self) -> str | None:
+        """Id of the case whose charts are drawn first: the first one in the worst state."""
+        known = [case for case in self.target.cases if case.state]
+        first = min(known, key=lambda case: STATES.index(case.state or "ok"), default=None)
+        return first.id if first else None
 
     @property
     def lines(self) -> dict[str, str]:
@@ -136,6 +144,11 @@ def iso(at: datetime) -> str:
     return f"{at:%Y-%m-%dT%H:%M:%SZ}"
 
 
+def breakable(text: str) -> Markup:
+    """A name that a narrow column may break after an underscore, escaped."""
+    return Markup("_<wbr>").join(text.split("_"))
+
+
 def spark(rates: Sequence[float]) -> str:
     """The rates as a polyline's points, from the smallest at the bottom to the largest."""
     if len(rates) < 2:
@@ -171,6 +184,7 @@ def _templates() -> Environment:
             "count": known(lambda value: f"{value:,.0f}"),
             "minute": minute,
             "iso": iso,
+            "breakable": breakable,
         }
     )
     size_of_spark = {"spark_width": _SPARK_WIDTH, "spark_height": _SPARK_HEIGHT}

@@ -62,9 +62,19 @@ const charts = (() => {
     };
   }
 
+  /* Ticks of the time by their distance: the text, then what stands below where year, day or minute
+     begin. */
+  const TIMES = [
+    [31536000, "{YYYY}", null, null, null, null, null, null, 1],
+    [2419200, "{YYYY}-{MM}", null, null, null, null, null, null, 1],
+    [86400, "{MM}-{DD}", "\n{YYYY}", null, null, null, null, null, 1],
+    [60, "{HH}:{mm}", "\n{YYYY}-{MM}-{DD}", null, "\n{MM}-{DD}", null, null, null, 1],
+    [1, "{HH}:{mm}:{ss}", "\n{YYYY}-{MM}-{DD}", null, "\n{MM}-{DD}", null, null, null, 1],
+  ];
+
   function axes(values) {
     const common = { stroke: colour("quiet"), grid: { stroke: colour("grid"), width: 1 }, ticks: { stroke: colour("grid"), width: 1 } };
-    return [common, { ...common, size: 64, values: (_, ticks) => ticks.map(values) }];
+    return [{ ...common, values: TIMES }, { ...common, size: 64, values: (_, ticks) => ticks.map(values) }];
   }
 
   /* Room around the values, so that noise does not look like a cliff. */

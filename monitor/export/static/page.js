@@ -39,7 +39,7 @@
     const found = environments.map((each) => ({ at: seconds(each.at), colour: "quiet" }));
     for (const change of changes) {
       if (!change.evidence.some((each) => each.case === id || each.case === null)) continue;
-      const colour = change.alarming ? "red" : change.effect_ratio < 0 ? "green" : "amber";
+      const colour = change.effect_ratio < 0 ? "green" : change.alarming && !change.ending ? "red" : "amber";
       found.push({ at: seconds(change.since), low: seconds(change.since_low), high: seconds(change.since_high), colour });
     }
     return found;

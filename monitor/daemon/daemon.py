@@ -31,10 +31,12 @@ from monitor.daemon.assembly import (
 from monitor.daemon.confirming import CONFIRMATION_SECONDS, Confirmations
 from monitor.daemon.judging import Judge
 from monitor.daemon.ledger import Entry
+from monitor.daemon.remembering import remember
 from monitor.daemon.restore import last_runs, next_due
 from monitor.daemon.telling import tell
 from monitor.errors import LockHeld, StoreError, TargetError
 from monitor.export.metrics import render
+from monitor.export.site import Site
 from monitor.export.snapshot import Snapshot, TargetTally
 from monitor.export.web import Published, WebServer
 from monitor.judgement import Judgement
@@ -69,6 +71,7 @@ class Daemon:
         self._report = report
         self._progress = progress
         self._published = Published()
+        self._site = Site()
         self._ledger = wal_ledger(settings)
         self._clock = SteadyClock()
         self._recorder = recorder(settings)
@@ -145,6 +148,7 @@ class Daemon:
         loops = {
             asyncio.create_task(self._handle_events(self._schedule)),
             asyncio.create_task(self._keep_store()),
+            asyncio.create_task(remember(self._recorder.database, self._tallies, self._one_run)),
             *(asyncio.create_task(self._watch(name)) for name in self._stations),
         }
         stopping = asyncio.create_task(self._stopping.wait())
@@ -302,6 +306,7 @@ class Daemon:
             store=self._recorder.health(),
             thresholds=thresholds(self._settings),
         )
+        self._published.contents = self._site.contents(snapshot)
         self._published.metrics = render(snapshot)
 
 

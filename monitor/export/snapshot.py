@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from monitor.export.past import Past, PastView
 from monitor.judgement import Change, Judgement, Place
 from monitor.model import CaseKey, Run, RunOutcome, SkipReason, Trigger
 from monitor.store.recorder import StoreHealth
@@ -31,7 +32,7 @@ class TargetSnapshot:
     """A target as of one moment. Counts are since the process started.
 
     ``judgement`` is of ``last_run``, ``changes`` stand, ``false_alarms`` are those expected a month
-    of each series, ``planned`` the cases of the suite.
+    of each series, ``planned`` the cases of the suite, ``past`` what pages show of earlier runs.
     """
 
     name: str
@@ -57,6 +58,7 @@ class TargetSnapshot:
     failures: Mapping[tuple[CaseKey | None, str], int]
     disturbed: Mapping[tuple[CaseKey, str], int]
     durations: Mapping[str, Histogram]
+    past: PastView
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,10 @@ class TargetTally:
     failures: Counter[tuple[CaseKey | None, str]] = field(default_factory=Counter)
     disturbed: Counter[tuple[CaseKey, str]] = field(default_factory=Counter)
     durations: dict[str, list[float]] = field(default_factory=dict)
+    past: Past = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.past = Past(len(self.planned))
 
     def add_run(self, run: Run, judgement: Judgement | None = None) -> None:
         """Count a finished run and make it the last one."""
@@ -130,6 +136,7 @@ class TargetTally:
         failed = run.outcome == "failed"
         self.consecutive_failures = self.consecutive_failures + 1 if failed else 0
         self._note_environment(run)
+        self.past.note(run, judgement)
 
     def _note_environment(self, run: Run) -> None:
         if run.environment is None:
@@ -184,4 +191,5 @@ class TargetTally:
                 name: Histogram(tuple(int(count) for count in values[:-1]), values[-1])
                 for name, values in self.durations.items()
             },
+            past=self.past.view(),
         )

@@ -69,12 +69,13 @@ def regressed(snapshot: Snapshot) -> Values:
 def verdicts(snapshot: Snapshot) -> Values:
     """The state of each case as a whole: 1 for its state, 0 for all others."""
     for target in snapshot.targets:
-        for case, state in sorted(_states(snapshot, target).items()):
+        for case, state in sorted(case_states(snapshot, target).items()):
             for each in STATES:
                 yield (*case_labels(target.name, case), each), float(each == state)
 
 
-def _states(snapshot: Snapshot, target: TargetSnapshot) -> Mapping[CaseKey, State]:
+def case_states(snapshot: Snapshot, target: TargetSnapshot) -> Mapping[CaseKey, State]:
+    """The state of each case of the suite; stale where the last run is too old to tell."""
     if target.judgement is None:
         return {}
     planned = {c: s for c, s in target.judgement.cases.items() if c in target.planned}

@@ -1,6 +1,6 @@
 """The web server: a thread with a loop of its own, so that it answers while a round runs.
 
-It reads what was last published and never asks for more. Neither health endpoint depends on a
+It copies what was last published and never asks for more. Neither health endpoint depends on a
 canary: a target that is down must not take the metrics of the others with it.
 """
 
@@ -13,18 +13,20 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from monitor import __version__
 from monitor.errors import PortInUse
+from monitor.export.openapi import API
+from monitor.export.site import JSON, Contents, problem
+from monitor.export.static_files import STATIC, static_files
 from monitor.export.web_access import Access, CurrentContext, Guarded
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -41,9 +43,10 @@ STOP_SECONDS = 2.0
 
 @dataclass(slots=True)
 class Published:
-    """The newest rendering; replaced as a whole, so a reader never sees half of it."""
+    """The newest renderings; each replaced as a whole, so a reader never sees half of it."""
 
     metrics: bytes | None = None
+    contents: Contents = field(default_factory=dict)
 
 
 class _Server(uvicorn.Server):
@@ -80,6 +83,7 @@ class WebServer:
         self, published: Published, host: str, port: int, config_file: Path | None = None
     ) -> None:
         self._published = published
+        self._files = static_files()
         access = Access(config_file)
         self._socket = _listen(host, port)
         self.address: str = _address(self._socket)
@@ -105,17 +109,38 @@ class WebServer:
         asyncio.run(self._server.serve(sockets=[self._socket]))
 
     def _application(self) -> Starlette:
-        return Starlette(
+        application = Starlette(
             routes=[
-                Route("/", self._index),
+                Route("/", self._content),
+                Route("/targets/{target}", self._content),
+                Route(f"{API}/{{path:path}}", self._content),
+                Route(f"{STATIC}/{{name}}", self._static),
                 Route("/metrics", self._metrics),
                 Route("/-/healthy", self._healthy),
                 Route("/-/ready", self._ready),
             ]
         )
+        application.router.redirect_slashes = False  # it would go by what the client calls us
+        return application
 
-    async def _index(self, _request: Request) -> Response:
-        return HTMLResponse(_INDEX, headers=_HEADERS)
+    async def _content(self, request: Request) -> Response:
+        path, contents = request.scope["path"], self._published.contents
+        content = contents.get(path)
+        if content is not None:
+            return Response(
+                b"".join(content.parts), media_type=content.media_type, headers=_HEADERS
+            )
+        status, text = (404, "not found") if contents else (503, "starting")
+        if path.startswith(f"{API}/"):
+            return Response(problem(text), status, media_type=JSON, headers=_HEADERS)
+        return _plain(f"{text}\n", status)
+
+    async def _static(self, request: Request) -> Response:
+        file = self._files.get(request.path_params["name"])
+        if file is None:
+            return _plain("not found\n", 404)
+        headers = {"Cache-Control": "private, max-age=31536000, immutable"}  # the URL has a version
+        return Response(file.content, media_type=file.media_type, headers=headers)
 
     async def _metrics(self, _request: Request) -> Response:
         content = self._published.metrics
@@ -150,16 +175,3 @@ def _listen(host: str, port: int) -> socket.socket:
 def _address(listening: socket.socket) -> str:
     host, port = listening.getsockname()[:2]
     return f"[{host}]:{port}" if listening.family == socket.AF_INET6 else f"{host}:{port}"
-
-
-_INDEX = f"""<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>ingest-canary</title>
-<h1>ingest-canary {__version__}</h1>
-<ul>
-<li><a href="/metrics">/metrics</a>: for Prometheus</li>
-<li><a href="/-/healthy">/-/healthy</a>: the process lives</li>
-<li><a href="/-/ready">/-/ready</a>: it has something to show</li>
-</ul>
-</html>
-"""

@@ -44,7 +44,7 @@ setup-dev: $(PACKAGE) $(DEV) ## Also install what tests and checks need
 	@:
 
 test: lint ## Lint, then run all tests but the slow ones
-	@$(VENV)/bin/python -m pytest -m "not slow" tests/unit tests/contract tests/integration tests/acceptance $(ARGS)
+	@$(VENV)/bin/python -m pytest -n 2 --dist loadfile -m "not slow" tests/unit tests/contract tests/integration tests/acceptance $(ARGS)
 
 lint: setup-dev ## Check style, types and the layers of the design
 	@$(VENV)/bin/ruff check .

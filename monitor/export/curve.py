@@ -45,7 +45,7 @@ class Point(NamedTuple):
 
 class _Chunk(NamedTuple):
     last_seconds: float
-    count: int
+    points: int
     hourly: bool
     text: bytes
 
@@ -65,7 +65,7 @@ class Curve:
         return self._first_seconds
 
     def __len__(self) -> int:
-        return sum(chunk.count for chunk in self._closed) + len(self._open)
+        return sum(chunk.points for chunk in self._closed) + len(self._open)
 
     def add(self, point: Point) -> None:
         """A newer point than all."""

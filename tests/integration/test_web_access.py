@@ -24,7 +24,9 @@ from monitor.export.web import Published, WebServer
 from monitor.export.web_access import SECURITY_HEADERS
 
 PASSWORD = "s3cr3t-canary"
-HASH = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
+#: Of one salt, so that parallel workers name tests alike.
+SALT = b"$2b$04$abcdefghijklmnopqrstuu"
+HASH = bcrypt.hashpw(PASSWORD.encode(), SALT).decode()
 TLS = "tls_server_config: {cert_file: tls.crt, key_file: tls.key"
 USERS = f"basic_auth_users:\n  kim: {HASH.replace('$2b$', '$2y$')}\n"
 METRICS = b"ingest_canary_up 1\n"
@@ -212,7 +214,7 @@ def test_a_password_is_right_as_a_whole_and_not_by_its_beginning(
     tmp_path: Path, authority: trustme.CA
 ) -> None:
     longest = "x" * 72
-    hashed = bcrypt.hashpw(longest.encode(), bcrypt.gensalt(4)).decode()
+    hashed = bcrypt.hashpw(longest.encode(), SALT).decode()
     (tmp_path / "web.yml").write_text(f"basic_auth_users: {{kim: {hashed}}}")
     server = WebServer(Published(METRICS), "localhost", 0, tmp_path / "web.yml")
     server.start()

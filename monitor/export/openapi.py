@@ -47,7 +47,7 @@ RESOURCES = (
 
 def description() -> bytes:
     """The OpenAPI description as JSON."""
-    of_all = [*(resource.model for resource in RESOURCES), Problem]
+    of_all: list[type[BaseModel]] = [*(resource.model for resource in RESOURCES), Problem]
     models: list[tuple[type[BaseModel], JsonSchemaMode]] = [
         (each, "serialization") for each in of_all
     ]

@@ -13,7 +13,7 @@ from monitor.export.metrics import render
 from monitor.export.site import Site
 from monitor.export.snapshot import Snapshot, TargetTally
 from monitor.export.web import Published, WebServer
-from monitor.judgement import Change, Closing, Judgement, Place, Verdict, in_order
+from monitor.judgement import Change, Closing, Detector, Judgement, Place, Verdict, in_order
 from monitor.model import Case, CaseResult, Failure, Run, Sample
 from tests import builders
 from tests.builders import AT
@@ -182,9 +182,8 @@ def _judgement(
         wall = Verdict(last, "regressed", WALL_EFFECT, COSTS["asyncpg_copy"][0], 0.06, 7.1)
         verdicts = [wall if verdict.place == last else verdict for verdict in verdicts]
         states[suite[-1].key] = "regressed"
-    return builders.judgement(
-        *told, number=number, verdicts=in_order(verdicts), cases=states, closings=ended
-    )
+    detector = Detector(1, {"floor": 0.05})
+    return Judgement(number, detector, in_order(verdicts), states, told, ended)
 
 
 def snapshot(*tallies: TargetTally) -> Snapshot:

@@ -45,7 +45,7 @@ class Point(NamedTuple):
 
 class _Chunk(NamedTuple):
     last_seconds: float
-    points: int
+    length: int
     hourly: bool
     text: bytes
 
@@ -65,7 +65,7 @@ class Curve:
         return self._first_seconds
 
     def __len__(self) -> int:
-        return sum(chunk.points for chunk in self._closed) + len(self._open)
+        return sum(chunk.length for chunk in self._closed) + len(self._open)
 
     def add(self, point: Point) -> None:
         """A newer point than all."""
@@ -101,7 +101,7 @@ class Curve:
             if not chunk.hourly:
                 hours = by_hour(_points(chunk.text))
                 self._closed[number] = _chunk(hours)._replace(hourly=True)
-        while len(self) > self._limit and self._closed:
+        while len(self) > self._limit and len(self._closed) > 1:
             self._closed.popleft()
             texts = self.parts()
             self._first_seconds = _points(texts[0])[0].at_seconds if texts else None

@@ -48,6 +48,7 @@ async def completed(database: Database, tally: TargetTally) -> None:
             assert not loop.done() or loop.result()
             await asyncio.sleep(0.01)
     loop.cancel()
+    await asyncio.gather(loop, return_exceptions=True)
 
 
 def read(tally: TargetTally) -> list[Point]:

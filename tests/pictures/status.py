@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.acceptance.browser import chromium, visit
 from tests.sites import served, snapshot, tally
 
-SIZE = {"width": 1280, "height": 1100}
+SIZE = {"width": 1280, "height": 1640}
 
 
 def main(directory: Path) -> None:
@@ -18,7 +18,7 @@ def main(directory: Path) -> None:
             with visit(browser, url, color_scheme=scheme, viewport=SIZE) as found:
                 found.page.select_option("[name=case]", "asyncpg_copy.orders.20000")
                 found.page.wait_for_selector(".charts[data-drawn^='asyncpg_copy.orders.20000']")
-                found.page.screenshot(path=directory / f"{name}.png", full_page=True)
+                found.page.screenshot(path=directory / f"{name}.png")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ from monitor.model import CaseKey
 from tests.builders import AT, change, environment, judgement, run, usual_run
 
 STEP = timedelta(minutes=10)
-COPY = usual_run().cases[0].case.key
+RUN = usual_run()
+COPY = RUN.cases[0].case.key
 
 
 def read(past: Past, key: CaseKey = COPY) -> list[Point]:
@@ -27,12 +28,12 @@ def noted(count: int = 1) -> Past:
     past = Past(2)
     for number in range(count):
         at = AT + number * STEP
-        past.note(replace(usual_run(), id=f"{number:032x}", started_at=at, finished_at=at), None)
+        past.note(replace(RUN, id=f"{number:032x}", started_at=at, finished_at=at), None)
     return past
 
 
 def test_a_point_holds_the_rate_with_its_interval_the_clocks_and_their_baselines() -> None:
-    found = points_of(usual_run(), judgement())
+    found = points_of(RUN, judgement())
     copy, executemany = found.values()
     assert copy.at_seconds == AT.timestamp()
     assert copy.rows_per_second_low < copy.rows_per_second < copy.rows_per_second_high  # type: ignore[operator]
@@ -58,7 +59,7 @@ def test_a_run_is_kept_with_what_disturbed_it_and_what_failed() -> None:
 def test_lists_end_at_their_bounds_with_the_newest() -> None:
     past = noted(60)
     past.note_changes(
-        [change(id=f"{n:012x}", told_at=AT + n * STEP) for n in range(300)],
+        [change(COPY, id=f"{n:012x}", told_at=AT + n * STEP) for n in range(300)],
         [Closing(f"{n:012x}", "recovered", AT) for n in range(300)],
     )
     view = past.view()
@@ -107,7 +108,7 @@ def test_a_view_stays_what_it_was_and_is_made_once() -> None:
     past = noted(3)
     view = past.view()
     assert past.view() is view
-    past.note(replace(usual_run(), started_at=AT + 9 * STEP), None)
+    past.note(replace(RUN, started_at=AT + 9 * STEP), None)
     assert len(view.runs) == 3
     assert past.view() is not view
     assert len(read(past)) == 4

@@ -26,7 +26,7 @@ const charts = (() => {
   const scaled = (values, factor) => values.map((value) => value == null ? null : value * factor);
 
   function line(label, stroke, value, more = {}) {
-    return { label, stroke, value: (_, v) => value(v), width: 1.5, points: { show: false }, spanGaps: false, ...more };
+    return { label, stroke, value: (_, v) => value(v), width: 1.5, points: { size: 4 }, spanGaps: false, ...more };
   }
 
   /* Vertical lines of changes, and where each may have begun. */
@@ -69,7 +69,7 @@ const charts = (() => {
     [2419200, "{YYYY}-{MM}", null, null, null, null, null, null, 1],
     [86400, "{MM}-{DD}", "\n{YYYY}", null, null, null, null, null, 1],
     [60, "{HH}:{mm}", "\n{YYYY}-{MM}-{DD}", null, "\n{MM}-{DD}", null, null, null, 1],
-    [1, "{HH}:{mm}:{ss}", "\n{YYYY}-{MM}-{DD}", null, "\n{MM}-{DD}", null, null, null, 1],
+    [1, ":{ss}", "\n{YYYY}-{MM}-{DD} {HH}:{mm}", null, "\n{MM}-{DD} {HH}:{mm}", null, "\n{HH}:{mm}", null, 1],
   ];
 
   function axes(values) {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from monitor.canary import likenesses, tables
@@ -40,18 +40,23 @@ async def prepare_likenesses(
 
 
 def with_conditions(
-    environment: Environment, blueprints: Iterable[Blueprint], load: Load | None
+    environment: Environment,
+    blueprints: Iterable[Blueprint],
+    load: Load | None,
+    facts: Mapping[str, str],
 ) -> Environment:
-    """The environment with how the rows of likenesses are made, and with the concurrent load."""
+    """The environment with how the rows of likenesses are made, with the concurrent load, and with
+    more facts of the client."""
     profiles = {
         b.table: "\n".join((environment.tables[b.table], *b.profile))
         for b in blueprints
         if b.table in environment.tables
     }
-    if not profiles and load is None:
+    if not profiles and load is None and not facts:
         return environment
     definitions = {**environment.tables, **profiles}
-    client = {**environment.client, **({"concurrent load": str(load)} if load else {})}
+    under = {"concurrent load": str(load)} if load else {}
+    client = {**environment.client, **under, **facts}
     return replace(
         environment,
         client=client,

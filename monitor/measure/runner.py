@@ -77,8 +77,8 @@ class Runner:
     """Executes a plan on sessions of one target; one per target and process.
 
     ``progress`` hears of every round, ``clock`` dates it all, ``fingerprint_key`` hashes settings
-    that are not kept. What is kept between runs are mapped classes and whether the
-    process is warm.
+    that are not kept, ``facts`` of the client are added to the fingerprint. What is kept between
+    runs are mapped classes and whether the process is warm.
     """
 
     def __init__(
@@ -90,9 +90,11 @@ class Runner:
         *,
         clock: SteadyClock | None = None,
         fingerprint_key: bytes = b"",
+        facts: Mapping[str, str] | None = None,
     ) -> None:
         self.clock = clock or SteadyClock()
         self._fingerprint_key = fingerprint_key
+        self._facts = facts or {}
         self._plan = plan
         self._limits = limits
         self._schema = schema
@@ -147,7 +149,7 @@ class Runner:
         self._give_up(record, failed)
         environment = await read_environment(session, self._fingerprint_key)
         blueprints = self._binding.blueprints.values()
-        record.environment = with_conditions(environment, blueprints, self._plan.load)
+        record.environment = with_conditions(environment, blueprints, self._plan.load, self._facts)
         oids = list((await table_oids(session, self._binding.names)).values())
         async with concurrent_load(session, self._plan, self._binding, self._limits) as load:
             bench = Bench(session, self._limits, counters, oids, self.clock, load.pids)

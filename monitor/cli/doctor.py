@@ -74,10 +74,10 @@ def doctor(
 async def _examine_all(
     settings: Settings, name: str | None, with_run: bool, with_prewarm: bool, as_json: bool
 ) -> int:
-    plan = resolve_plan(settings)
     worst = 0
     async with targets(settings, name) as chosen:
         for each in chosen:
+            plan = resolve_plan(settings, target=each.name)
             warmed = [await _prewarmed(each)] if with_prewarm else []
             found = await _examine(settings, plan, each, with_run)
             found = replace(found, findings=worst_first((*warmed, *found.findings)))

@@ -15,6 +15,7 @@ from monitor.daemon.assembly import wal_ledger
 from monitor.daemon.exploration import recall, remember
 from monitor.daemon.fingerprint_key import fingerprint_key
 from monitor.daemon.ledger import Entry
+from monitor.daemon.replicas import client_facts
 from monitor.environment import Environment
 from monitor.errors import TargetError
 from monitor.measure.explain import Explained, explain
@@ -44,6 +45,7 @@ async def explain_target(
         plan,
         limits,
         hash_key=fingerprint_key(settings),
+        facts=client_facts(settings),
         wal_allowance=ledger.allowance(canary.target.name, limits.wal_bytes_per_day, now),
         wait_seconds=wait_seconds,
         passing=passing,

@@ -89,7 +89,7 @@ async def _examine_all(
 async def _examine(settings: Settings, plan: Plan, target: Target, with_run: bool) -> Examination:
     """What is seen now, and what the last runs, or one now, say."""
     runs = await last_runs_of(settings, target.name)
-    found = await examine(target, workload_of(settings, plan, runs))
+    found = await examine(target, workload_of(settings, target.name, plan, runs))
     if with_run and found.facts is not None:
         judged = check_runs([await _measure(settings, plan, target)])
     else:

@@ -25,6 +25,7 @@ from monitor.store.retention import Policy
 from monitor.store.schema import open_store
 from monitor.store.spool import Spool
 from monitor.suite import catalog, plan
+from monitor.suite.exploration import explain_cases
 
 PRIVATE = "private"
 
@@ -50,6 +51,15 @@ def resolve_plan(
     """
     suite = settings.suite if target is None else settings.suite_of(target)
     return plan.resolve(suite, catalog.load(suite.plugins), strategies)
+
+
+def evidence_plan(settings: Settings, target: str) -> Plan:
+    """What is explained of a target's suite: as ``ingest-canary explain`` does.
+
+    Raises ConfigurationError.
+    """
+    suite = settings.suite_of(target)
+    return explain_cases(suite, catalog.load(suite.plugins))
 
 
 def wal_ledger(settings: Settings) -> WalLedger:

@@ -176,6 +176,7 @@ class Daemon:
             self._watchdog.stop()
             schedule.stop()
             stopping.cancel()
+            measuring.ending = True
             await self._end(loops)
 
     async def _end(self, loops: set[asyncio.Task[None]]) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from monitor.canary.condition import skip_condition
 from monitor.config.settings import Settings
 from monitor.daemon.confirming import CONFIRMATION_SECONDS
+from monitor.daemon.evidence import keep_evidence
 from monitor.daemon.ledger import Entry, WalLedger
 from monitor.daemon.post import Post
 from monitor.daemon.replicas import Replica, retry_at
@@ -32,7 +35,8 @@ _FOLLOWED = 5
 
 @dataclass(slots=True)
 class Measuring:
-    """Handles ticks; ``publish`` shows what changed, ``report`` hears of every run."""
+    """Handles ticks; ``publish`` shows what changed, ``report`` hears of every run. When ``ending``
+    nothing begins after a run."""
 
     settings: Settings
     recorder: Recorder
@@ -44,6 +48,7 @@ class Measuring:
     slots: int
     publish: Callable[[], None]
     report: Callable[[Run], None]
+    ending: bool = False
 
     async def on_tick(self, post: Post, tick: Tick) -> None:
         """Measure a target, if nothing speaks against it; nothing but cancellation leaves it."""
@@ -54,14 +59,14 @@ class Measuring:
                     self.replica.not_now(post.name)
                 self.skip(post, tick, reason)
                 return
-            slot = post.interval.total_seconds() / self.slots
-            async with self.turns.turn(post.name, slot) as turn:
+            async with self._turn_of(post) as turn:
                 post.turn = turn
                 try:
                     if await self._is_ours(post, tick):
                         await self._measure(post, tick, turn)
                 finally:
                     post.turn = None
+            await self._explain(post)
         except Exception:
             # A bug of ours; the next tick tries again rather than the process ending over it.
             log.exception("run on %s ended by an unexpected error", post.name)
@@ -104,6 +109,9 @@ class Measuring:
                 self.clock.not_before(run.finished_at)
         await post.judge.restore(post.name)
         self.publish()
+
+    def _turn_of(self, post: Post) -> AbstractAsyncContextManager[Turn]:
+        return self.turns.turn(post.name, post.interval.total_seconds() / self.slots)
 
     # --- before a run ----------------------------------------------------------------------------
 
@@ -197,6 +205,8 @@ class Measuring:
             tell(run.target, standing, judgement)
             self._confirm(post, run, judgement)
         await self.recorder.append(run, judgement, state)
+        if run.outcome != "failed" and run.trigger == "scheduled":
+            post.unexplained = run.environment
 
     def _confirm(self, post: Post, run: Run, judgement: Judgement) -> None:
         """Ask for extra runs where they would tell whether a suspicion is true."""
@@ -217,6 +227,30 @@ class Measuring:
         self.report(run)
         await self.recorder.append(run)
         await self.follow(post)
+
+    # --- after a run -----------------------------------------------------------------------------
+
+    async def _explain(self, post: Post) -> None:
+        """Keep a new environment's statements. In a turn of its own, as it would disturb other
+        targets' runs: whoever waits for one goes first, and one that hangs is passed over."""
+        environment, post.unexplained = post.unexplained, None
+        if environment is None or environment.fingerprint == post.explained or self.ending:
+            return
+        if not await self.recorder.reachable():
+            return  # it could not be kept; the next run asks again
+        async with self._turn_of(post):
+            if await self._reason_to_skip(post):
+                return
+            try:
+                async with asyncio.timeout(self.settings.limits.run_timeout):
+                    done = await keep_evidence(
+                        self.settings, post.evidence, post.station.canary, environment
+                    )
+            except TimeoutError:
+                log.warning("%s: its statements could not be explained in time", post.name)
+                return
+        if done:
+            post.explained = environment.fingerprint
 
 
 def _beside(turn: Turn) -> Notice:

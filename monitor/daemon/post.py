@@ -7,10 +7,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from monitor.config.settings import Settings
-from monitor.daemon.assembly import Station, detection_rules, resolve_plan, station
+from monitor.daemon.assembly import (
+    Station,
+    detection_rules,
+    evidence_plan,
+    resolve_plan,
+    station,
+)
 from monitor.daemon.confirming import Confirmations
 from monitor.daemon.judging import Judge
 from monitor.daemon.turns import Turn
+from monitor.environment import Environment
 from monitor.export.snapshot import TargetTally
 from monitor.measure.clocks import SteadyClock
 from monitor.measure.runner import Progress
@@ -21,7 +28,9 @@ from monitor.store.recorder import Recorder
 @dataclass(slots=True)
 class Post:
     """One target. ``held`` says that its settings pause it, ``paused`` what the store last said,
-    ``turn`` is the run that goes on."""
+    ``turn`` is the run that goes on. ``evidence`` is what is explained once in each environment,
+    ``unexplained`` the last run's if that was not done yet, ``explained`` the fingerprint of the
+    last one in which it was."""
 
     station: Station
     plan: Plan
@@ -30,8 +39,11 @@ class Post:
     confirmations: Confirmations
     interval: timedelta
     held: bool
+    evidence: Plan
     paused: bool = False
     turn: Turn | None = None
+    unexplained: Environment | None = None
+    explained: str | None = None
 
     @property
     def name(self) -> str:
@@ -58,4 +70,5 @@ async def man(
         confirmations=Confirmations(seconds, settings.detection.confirmation_runs),
         interval=timedelta(seconds=seconds),
         held=settings.is_paused(name),
+        evidence=evidence_plan(settings, name),
     )

@@ -59,9 +59,7 @@ async def remember(
         await asyncio.sleep(_RETRY_SECONDS)
 
 
-async def _remember(
-    database: Database, tally: TargetTally, between_runs: BetweenRuns
-) -> None:
+async def _remember(database: Database, tally: TargetTally, between_runs: BetweenRuns) -> None:
     now, target, past = datetime.now(UTC), tally.name, tally.past
     async with between_runs():
         found = await stored_changes(database, target, now - SPAN)

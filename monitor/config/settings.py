@@ -12,7 +12,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from monitor.config.connect import check_command_timeout
-from monitor.config.fields import Duration, PositiveInt, read_secret
+from monitor.config.fields import Duration, PositiveInt, read_secret, told
 from monitor.config.sections import (
     AlertSettings,
     DetectionSettings,
@@ -93,7 +93,8 @@ class Settings(BaseSettings):
         for name in targets:
             if not _NAME.fullmatch(name):
                 raise ValueError(
-                    f"target name '{name}': use lower-case letters, digits, - and _, a letter first"
+                    f"target name {told(name)}: use lower-case letters, digits, - and _,"
+                    " a letter first"
                 )
         return targets
 
@@ -102,7 +103,9 @@ class Settings(BaseSettings):
         for name, target in self.targets.items():
             if target.suite is not None and target.suite not in self.suites:
                 known = ", ".join(sorted(self.suites)) or f"none; add [suites.{target.suite}]"
-                raise ValueError(f"targets.{name}.suite: no '{target.suite}' in suites: {known}")
+                raise ValueError(
+                    f"targets.{name}.suite: no {told(target.suite)} in suites: {known}"
+                )
         return self
 
     @model_validator(mode="after")

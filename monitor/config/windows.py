@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from monitor.config.fields import told
+
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY = timedelta(days=1)
 _WINDOW = re.compile(r"(?:([a-z,\- ]+?)\s+)?(\d\d?):(\d\d)\s*-\s*(\d\d?):(\d\d)(?:\s+utc)?")
@@ -40,7 +42,7 @@ def parse_window(text: str) -> Window:
     """A window from its text. Raises ValueError."""
     match = _WINDOW.fullmatch(text.strip().lower())
     if match is None:
-        raise ValueError(f"'{text}' is no window; {_FORM}")
+        raise ValueError(f"{told(text)} is no window; {_FORM}")
     begins, ends = _time(match[2], match[3], text), _time(match[4], match[5], text)
     if begins in (ends, _DAY):
         raise ValueError(f"'{text}' is an empty window; {_FORM}")

@@ -65,7 +65,8 @@ def read_secret(value: SecretStr | None, file: Path | None, name: str) -> str | 
         return file.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "not text"
-        raise ValueError(f"{name} {file}: {why}") from None
+        where = f"{name}, given a URL" if ":/" in str(file) else f"{name} {file}"
+        raise ValueError(f"{where}: {why}") from None
 
 
 class Section(BaseModel):

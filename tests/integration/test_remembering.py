@@ -49,6 +49,7 @@ async def completed(database: Database, tally: TargetTally) -> None:
             assert not loop.done() or loop.result()
             await asyncio.sleep(0.01)
     loop.cancel()
+    await asyncio.wait({loop})  # it gives its connection back
 
 
 def read(tally: TargetTally) -> list[Point]:

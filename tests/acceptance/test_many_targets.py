@@ -67,6 +67,7 @@ def test_targets_have_their_own_interval_suite_pause_and_windows(
         only_between = ["{first:%H:%M}-{last:%H:%M}"]
         [suites.small]
         rows = 100
+        rounds = 3
         cases = [{{ strategy = "asyncpg_copy" }}]
         """,
     )
@@ -78,7 +79,7 @@ def test_targets_have_their_own_interval_suite_pause_and_windows(
         assert daemon.metric("runs_total", target="seldom") == 1
         assert daemon.metric("run_interval_seconds", target="seldom") == 3600
         assert daemon.metric("rows_per_second", target="seldom", strategy="orm_bulk") is None
-        assert daemon.metric("rounds_total", target="seldom", strategy="asyncpg_copy") == 2
+        assert daemon.metric("rounds_total", target="seldom", strategy="asyncpg_copy") == 3
         assert daemon.metric("paused", target="never") == 1
         opening = first.replace(second=0, microsecond=0).timestamp()
         due = daemon.metric("next_run_timestamp_seconds", target="later")
@@ -89,6 +90,7 @@ def test_targets_have_their_own_interval_suite_pause_and_windows(
     assert {run.target for run in runs_in_file(data_dir)} == {"often", "seldom"}
 
 
+@pytest.mark.slow
 def test_a_target_that_is_down_or_hangs_holds_up_no_other(
     database: Database,
     others: dict[str, Database],
@@ -103,7 +105,7 @@ def test_a_target_that_is_down_or_hangs_holds_up_no_other(
     path = config(
         data_dir,
         f"""
-        interval = "3s"
+        interval = "6s"
         [targets.hung]
         dsn = "{through}"
         connect_timeout = "30s"
@@ -120,16 +122,16 @@ def test_a_target_that_is_down_or_hangs_holds_up_no_other(
         daemon.wait_for_metric("lock_held", 1, target="hung")
         network.delay(100_000)
         before = daemon.metric("runs_total", target="well", outcome="ok") or 0
-        daemon.wait_for_metric("runs_total", before + 6, target="well", outcome="ok")
-        daemon.wait_for_metric("runs_skipped_total", 3, target="hung", reason="overlapping")
+        daemon.wait_for_metric("runs_total", before + 4, target="well", outcome="ok")
+        daemon.wait_for_metric("runs_skipped_total", 2, target="hung", reason="overlapping")
         assert daemon.metric("runs_total", target="hung", outcome="ok") == 1
         assert (daemon.metric("runs_skipped_total", target="well", reason="overlapping") or 0) <= 1
         daemon.stop()
     well = measured([run for run in runs_in_file(data_dir) if run.target == "well"])
     gaps = [(b.started_at - a.started_at).total_seconds() for a, b in pairwise(well)]
-    # At most once, when it hangs in a round, its patience of 5 s is waited for.
-    assert sum(gap > 4.5 for gap in gaps) <= 1, gaps
-    assert max(gaps) < 10, gaps
+    # Only when it hangs in a round, its patience of 5 s is waited for, once.
+    assert sum(gap > 8 for gap in gaps) <= 1, gaps
+    assert max(gaps) < 12, gaps
 
 
 def test_a_process_that_was_stopped_goes_on_where_it_was(

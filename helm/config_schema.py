@@ -8,7 +8,16 @@ from monitor.config.settings import Settings
 
 #: Settings that the chart gives itself, from other values: by the name of their table.
 CHARTS_OWN = {
-    "": ("data_dir", "targets", "fingerprint_key", "fingerprint_key_file", "embedded_bin_dir"),
+    "": (
+        "data_dir",
+        "targets",
+        "fingerprint_key",
+        "fingerprint_key_file",
+        "embedded_bin_dir",
+        "grace_period",
+        "holder",
+        "node",
+    ),
     "TargetSettings": ("dsn", "dsn_file"),
     "StoreSettings": ("url", "url_file"),
     "WebSettings": ("host", "port", "config_file"),
@@ -27,7 +36,8 @@ def config_definitions() -> tuple[dict[str, Any], dict[str, Any]]:
         for described in definition.get("properties", {}).values():
             described.pop("default", None)  # stands in values.yaml where the chart has its own
             described.pop("title", None)
-            described.pop("gt", None)  # pydantic's own word, said of a duration as a whole
+            described.pop("gt", None)  # pydantic's own words, said of a duration as a whole
+            described.pop("ge", None)
         definition.pop("title", None)
     definitions[TARGET] = definitions.pop("TargetSettings")
     return {**schema, "default": {}}, definitions

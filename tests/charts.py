@@ -145,7 +145,8 @@ def lay_out(rendered: Rendered, root: Path, secrets: Mapping[str, str]) -> dict[
         _write(root / name.lstrip("/"), text.encode())
     config = root / "etc/ingest-canary/config/config.toml"
     config.write_text(_moved(config.read_text(), root))
-    variables = {one["name"]: str(one["value"]) for one in rendered.container["env"]}
+    # What has no value here is a field of the pod that it runs in.
+    variables = {one["name"]: str(one.get("value", "a")) for one in rendered.container["env"]}
     return {name: _moved(f'"{text}"', root)[1:-1] for name, text in variables.items()}
 
 

@@ -23,6 +23,8 @@ def check(**options: Any) -> None:
     """Read all settings and resolve the suite; exit 2 with a sentence if anything is wrong."""
     settings = read_settings(options)
     plan = resolve_plan(settings)
+    for name in settings.targets:
+        resolve_plan(settings, target=name)
     Access(settings.web.config_file)
     names = ", ".join(settings.targets) or "none, a private PostgreSQL will be used"
     click.echo(f"ok: {len(plan.cases)} cases × {plan.rounds} rounds; targets: {names}")

@@ -74,10 +74,10 @@ def doctor(
 async def _examine_all(
     settings: Settings, name: str | None, with_run: bool, with_prewarm: bool, as_json: bool
 ) -> int:
-    plan = resolve_plan(settings)
     worst = 0
     async with targets(settings, name) as chosen:
         for each in chosen:
+            plan = resolve_plan(settings, target=each.name)
             warmed = [await _prewarmed(each)] if with_prewarm else []
             found = await _examine(settings, plan, each, with_run)
             found = replace(found, findings=worst_first((*warmed, *found.findings)))
@@ -89,7 +89,7 @@ async def _examine_all(
 async def _examine(settings: Settings, plan: Plan, target: Target, with_run: bool) -> Examination:
     """What is seen now, and what the last runs, or one now, say."""
     runs = await last_runs_of(settings, target.name)
-    found = await examine(target, workload_of(settings, plan, runs))
+    found = await examine(target, workload_of(settings, target.name, plan, runs))
     if with_run and found.facts is not None:
         judged = check_runs([await _measure(settings, plan, target)])
     else:

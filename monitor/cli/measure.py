@@ -55,15 +55,21 @@ def measure(
     suite = {
         name: value for name, value in (("rows", rows), ("rounds", rounds)) if value is not None
     }
-    overrides = {"suite": suite} if suite else {}
+    overrides: dict[str, Any] = {"suite": suite} if suite else {}
     settings = read_settings(options, overrides, quiet=True, secret_in=(also,))
-    plan = resolve_plan(settings, strategies)
+    if suite and settings.suites:
+        overrides["suites"] = dict.fromkeys(settings.suites, suite)
+        settings = read_settings(options, overrides, quiet=True, secret_in=(also,))
     if also:
         other = other_target(settings, also, "--also")
+        plan = resolve_plan(settings, strategies, target)
         return asyncio.run(_both(settings, plan, target, other, wait_seconds, as_json))
+    resolve_plan(settings, strategies)  # before a server is started for it
     with progress_bar() as progress:
         runs = asyncio.run(
-            _measure(settings, plan, target, wait_seconds, no_progress if as_json else progress)
+            _measure(
+                settings, strategies, target, wait_seconds, no_progress if as_json else progress
+            )
         )
     if record:
         asyncio.run(_record(settings, runs))
@@ -74,10 +80,15 @@ def measure(
 
 
 async def _measure(
-    settings: Settings, plan: Plan, name: str | None, wait_seconds: float, progress: Progress
+    settings: Settings,
+    strategies: tuple[str, ...],
+    name: str | None,
+    wait_seconds: float,
+    progress: Progress,
 ) -> list[Run]:
     async with targets(settings, name) as chosen:
-        return [await _one(settings, plan, each, wait_seconds, progress) for each in chosen]
+        plans = [(each, resolve_plan(settings, strategies, each.name)) for each in chosen]
+        return [await _one(settings, plan, each, wait_seconds, progress) for each, plan in plans]
 
 
 async def _one(

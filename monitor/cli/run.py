@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds after the first signal when the process ends whatever still hangs.
 LAST_RESORT_SECONDS = 4.8
+#: Seconds by which the process ends before its grace period does.
+_MARGIN_SECONDS = 0.5
 
 
 @click.command()
@@ -54,20 +56,22 @@ async def _serve(settings: Settings, progress: Progress) -> None:
     daemon = Daemon(settings, _Reporter(settings).report, progress)
     stops = 0
 
-    def on_signal() -> None:
+    def on_signal(drain_seconds: float) -> None:
         nonlocal stops
         stops += 1
         if stops > 1:
             os._exit(130)
         log.info("stopping")
-        timer = threading.Timer(LAST_RESORT_SECONDS, os._exit, args=(1,))
+        timer = threading.Timer(drain_seconds + LAST_RESORT_SECONDS, os._exit, args=(1,))
         timer.daemon = True
         timer.start()
-        daemon.stop()
+        daemon.stop(drain_seconds)
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, on_signal)
+    # Who presses Ctrl-C waits; who sends SIGTERM has said how long it may take.
+    drain_seconds = settings.grace_period - LAST_RESORT_SECONDS - _MARGIN_SECONDS
+    loop.add_signal_handler(signal.SIGINT, on_signal, 0.0)
+    loop.add_signal_handler(signal.SIGTERM, on_signal, max(0.0, drain_seconds))
     await daemon.run()
 
 
@@ -111,7 +115,7 @@ class _Reporter:
                 log.warning("%s: %s", run.target, notice)
 
     def _say_what_it_costs(self, run: Run) -> None:
-        interval = self._settings.interval
+        interval = self._settings.interval_of(run.target)
         if run.duration_seconds > interval:
             log.warning(
                 "a run takes %.1f s, longer than the interval of %g s: runs will be"

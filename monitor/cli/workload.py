@@ -31,14 +31,14 @@ async def last_runs_of(settings: Settings, target: str) -> list[Run]:
     return [run_of(record) for record in records]
 
 
-def workload_of(settings: Settings, plan: Plan, runs: Sequence[Run]) -> Workload:
+def workload_of(settings: Settings, target: str, plan: Plan, runs: Sequence[Run]) -> Workload:
     """The last whole run's WAL, or an estimate, with what the settings say."""
     known = [run.wal_bytes for run in runs if run.outcome == "ok" and run.wal_bytes]
     limits = settings.limits
     return Workload(
         run_wal_bytes=known[-1] if known else _estimate(plan),
         measured=bool(known),
-        interval_seconds=settings.interval,
+        interval_seconds=settings.interval_of(target),
         round_seconds=limits.round_timeout,
         wal_bytes_per_day_limit=limits.max_wal_bytes_per_day,
         round_bytes=max(case.rows for case in plan.cases) * _ROW_BYTES,

@@ -14,6 +14,11 @@ _DURATION = rf"^\s*\d+(\.\d+)?\s*({'|'.join(_UNITS)})?\s*$"
 _SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
+def told(text: str) -> str:
+    """A wrong value as an error may tell it: not what may be a DSN in the wrong place."""
+    return "a URL" if "://" in text else f"'{text}'"
+
+
 def parse_duration(value: object) -> object:
     """Seconds from a number or from text such as ``30s``, ``10min``, ``1h``; else unchanged."""
     if isinstance(value, bool):
@@ -22,7 +27,7 @@ def parse_duration(value: object) -> object:
         return value
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", value.lower())
     if match is None or match[2] not in {"", *_UNITS}:
-        raise ValueError(f"'{value}' is not a duration; {_DURATIONS}")
+        raise ValueError(f"{told(value)} is not a duration; {_DURATIONS}")
     return float(match[1]) * _UNITS.get(match[2], 1)
 
 
@@ -43,8 +48,8 @@ PositiveInt = Annotated[int, Field(gt=0)]
 def _schema_name(name: str) -> str:
     if not _SCHEMA_NAME.fullmatch(name):
         raise ValueError(
-            f"'{name}' cannot be the schema: use lower-case letters, digits and _, a letter or _"
-            " first, at most 63"
+            f"{told(name)} cannot be the schema: use lower-case letters, digits and _, a letter or"
+            " _ first, at most 63"
         )
     return name
 
@@ -60,7 +65,8 @@ def read_secret(value: SecretStr | None, file: Path | None, name: str) -> str | 
         return file.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "not text"
-        raise ValueError(f"{name} {file}: {why}") from None
+        where = f"{name}, given a URL" if ":/" in str(file) else f"{name} {file}"
+        raise ValueError(f"{where}: {why}") from None
 
 
 class Section(BaseModel):

@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 
 from monitor.config.dsn import without_secrets
 from monitor.config.settings import Settings
-from monitor.config.suite import CaseSettings, FromTableSettings, LoadSettings
+from monitor.config.suite import CaseSettings, FromTableSettings, LoadSettings, SuiteSettings
 from monitor.config.targets import ConnectSettings, TargetSettings
 
 
@@ -27,14 +27,20 @@ def masked(settings: Settings) -> str:
             values["targets"][name]["dsn"] = without_secrets(target.dsn.get_secret_value())
         sent = values["targets"][name]["connect"]["server_settings"]
         sent |= {each: "***" for each in sent if "." in each}  # an extension's may hold a secret
-    for case, shown in zip(settings.suite.cases, values["suite"]["cases"], strict=True):
-        if isinstance(case.shape, FromTableSettings) and case.shape.dsn is not None:
-            shown["shape"]["dsn"] = without_secrets(case.shape.dsn.get_secret_value())
+    _mask_sources(settings.suite, values["suite"])
+    for name, suite in settings.suites.items():
+        _mask_sources(suite, values["suites"][name])
     if settings.store.url is not None:
         values["store"]["url"] = without_secrets(settings.store.url.get_secret_value())
     if settings.fingerprint_key is not None:
         values["fingerprint_key"] = "***"
     return "\n".join(_table(values, ())).strip() + "\n"
+
+
+def _mask_sources(suite: SuiteSettings, values: Mapping[str, Any]) -> None:
+    for case, shown in zip(suite.cases, values["cases"], strict=True):
+        if isinstance(case.shape, FromTableSettings) and case.shape.dsn is not None:
+            shown["shape"]["dsn"] = without_secrets(case.shape.dsn.get_secret_value())
 
 
 def _table(values: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:

@@ -5,12 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from monitor.config.connect import check_server_settings
 from monitor.config.dsn import check_dsn
 from monitor.config.fields import Duration, SchemaName, Section, read_secret
+from monitor.config.windows import parse_window
 from monitor.model import Connect
+
+
+def _window(text: str) -> str:
+    parse_window(text)
+    return text
 
 
 class ConnectSettings(Section):
@@ -70,6 +76,15 @@ class TargetSettings(Section):
     """Read-only SQL query asked before every run; a scalar other than null, false or 0 skips it."""
     connect: ConnectSettings = ConnectSettings()
     """How sessions are opened; default: as asyncpg and SQLAlchemy do by themselves."""
+    interval: Duration | None = None
+    """Seconds between this target's runs; default: the interval of all."""
+    suite: str | None = None
+    """Name of one of `suites`; default: the one under `suite`."""
+    only_between: tuple[Annotated[str, AfterValidator(_window)], ...] = ()
+    """Times in UTC at which runs may begin, such as ["01:00-05:00"] or ["sat,sun 00:00-24:00"];
+    one over midnight belongs to the day on which it begins. Default: always."""
+    paused: bool = False
+    """Make no runs until this is taken away; `ingest-canary pause` does it without a restart."""
 
     @model_validator(mode="after")
     def _one_dsn(self) -> TargetSettings:

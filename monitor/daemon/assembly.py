@@ -13,6 +13,7 @@ from monitor.canary.embedded import PrivateServer
 from monitor.config.settings import Settings
 from monitor.daemon.fingerprint_key import fingerprint_key
 from monitor.daemon.ledger import WalLedger
+from monitor.daemon.replicas import client_facts
 from monitor.detect.parameters import Parameters
 from monitor.errors import ConfigurationError
 from monitor.measure.clocks import SteadyClock
@@ -24,6 +25,7 @@ from monitor.store.retention import Policy
 from monitor.store.schema import open_store
 from monitor.store.spool import Spool
 from monitor.suite import catalog, plan
+from monitor.suite.exploration import explain_cases
 
 PRIVATE = "private"
 
@@ -40,9 +42,24 @@ class Station:
         return self.canary.target
 
 
-def resolve_plan(settings: Settings, strategies: tuple[str, ...] = ()) -> Plan:
-    """The configured suite, narrowed to some strategies. Raises ConfigurationError."""
-    return plan.resolve(settings.suite, catalog.load(settings.suite.plugins), strategies)
+def resolve_plan(
+    settings: Settings, strategies: tuple[str, ...] = (), target: str | None = None
+) -> Plan:
+    """A target's suite, or the general one, narrowed to some strategies.
+
+    Raises ConfigurationError.
+    """
+    suite = settings.suite if target is None else settings.suite_of(target)
+    return plan.resolve(suite, catalog.load(suite.plugins), strategies)
+
+
+def evidence_plan(settings: Settings, target: str) -> Plan:
+    """What is explained of a target's suite: as ``ingest-canary explain`` does.
+
+    Raises ConfigurationError.
+    """
+    suite = settings.suite_of(target)
+    return explain_cases(suite, catalog.load(suite.plugins))
 
 
 def wal_ledger(settings: Settings) -> WalLedger:
@@ -66,16 +83,17 @@ def retention_policy(settings: Settings) -> Policy:
     )
 
 
-def detection_rules(settings: Settings) -> Parameters:
-    """What the detector is told."""
+def detection_rules(settings: Settings, target: str | None = None) -> Parameters:
+    """What the detector is told, for a target or for one with the general interval."""
     detection = settings.detection
+    interval = settings.interval if target is None else settings.interval_of(target)
     return Parameters(
         floor=detection.floor,
         drift_floor=detection.drift_floor,
         fast_floor=detection.fast_floor,
         threshold=detection.threshold,
         learning=detection.learning,
-        runs_per_day=max(1, round(86_400 / settings.interval)),
+        runs_per_day=max(1, round(86_400 / interval)),
     )
 
 
@@ -146,6 +164,7 @@ async def station(
         progress,
         clock=clock,
         fingerprint_key=fingerprint_key(settings),
+        facts=client_facts(settings),
     )
     try:
         yield Station(canary, runner)

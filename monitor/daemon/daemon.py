@@ -1,7 +1,7 @@
 """The daemon: startup, main loop, shutdown.
 
-Ticks come in, runs go out, and after each the newest snapshot is rendered and published. One run at
-a time: two on one client would disturb each other.
+Ticks come in, runs go out, and after each the newest snapshot is rendered and published. Each
+target is a failure domain of its own: what hangs there holds up no other.
 """
 
 from __future__ import annotations
@@ -9,52 +9,41 @@ from __future__ import annotations
 import asyncio
 import logging
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
-from time import monotonic
+from datetime import UTC, datetime
+from time import monotonic, time
 
 from monitor import __version__
-from monitor.canary.condition import skip_condition
-from monitor.canary.connection import round_trips
 from monitor.config.settings import Settings
-from monitor.daemon.assembly import (
-    Station,
-    detection_rules,
-    recorder,
-    resolve_plan,
-    station,
-    targets,
-    thresholds,
-    wal_ledger,
-)
-from monitor.daemon.confirming import CONFIRMATION_SECONDS, Confirmations
-from monitor.daemon.judging import Judge
-from monitor.daemon.ledger import Entry
+from monitor.daemon.assembly import recorder, targets, thresholds, wal_ledger
+from monitor.daemon.measuring import Measuring
+from monitor.daemon.post import Post, man
 from monitor.daemon.remembering import remember
-from monitor.daemon.restore import last_runs, next_due
-from monitor.daemon.telling import tell
-from monitor.errors import LockHeld, StoreError, TargetError
+from monitor.daemon.replicas import replica
+from monitor.daemon.restore import last_runs
+from monitor.daemon.turns import Turns
+from monitor.daemon.watchdog import Watchdog, clock_set_by
+from monitor.daemon.watching import Watching
+from monitor.errors import StoreError
 from monitor.export.metrics import render
 from monitor.export.site import Site
-from monitor.export.snapshot import Snapshot, TargetTally
+from monitor.export.snapshot import Snapshot
 from monitor.export.web import Published, WebServer
-from monitor.judgement import Judgement
-from monitor.measure.attempt import attempt
 from monitor.measure.clocks import SteadyClock
 from monitor.measure.runner import Progress
-from monitor.model import Plan, Run, SkipReason, Target
-from monitor.schedule import Schedule, Skipped, Tick
+from monitor.model import Run, Target
+from monitor.schedule.schedule import Schedule, Skipped
+from monitor.schedule.timetable import first_due, staggered
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two looks at whether a target is up, at most.
-PING_SECONDS = 60.0
-#: Seconds between two looks at what waits for the store, and between two prunings of it.
-FLUSH_SECONDS = 5.0
-MAINTENANCE_SECONDS = 3600.0
 #: Seconds that an abandoned run, its cleaning included, may take at shutdown.
 ABANDON_SECONDS = 3.0
+#: Seconds between two signs of life.
+BEAT_SECONDS = 1.0
+#: Share of the time from which on runs are said to fill it.
+CROWDED = 0.8
 
 Report = Callable[[Run], None]
 
@@ -67,7 +56,6 @@ class Daemon:
 
     def __init__(self, settings: Settings, report: Report, progress: Progress) -> None:
         self._settings = settings
-        self._plan: Plan = resolve_plan(settings)
         self._report = report
         self._progress = progress
         self._published = Published()
@@ -75,19 +63,20 @@ class Daemon:
         self._ledger = wal_ledger(settings)
         self._clock = SteadyClock()
         self._recorder = recorder(settings)
-        self._rules = detection_rules(settings)
-        self._judge = Judge(self._rules, self._recorder, settings.data_dir / "detector")
-        self._confirmations = Confirmations(settings.interval, settings.detection.confirmation_runs)
-        self._one_run = asyncio.Lock()
+        self._replica = replica(settings, self._recorder)
+        self._turns = Turns(settings.runs_at_once)
+        self._watchdog = Watchdog(settings.watchdog)
         self._stopping = asyncio.Event()
-        self._stations: dict[str, Station] = {}
-        self._tallies: dict[str, TargetTally] = {}
-        self._paused: dict[str, bool] = {}
-        self._working: set[asyncio.Task[None]] = set()
+        self._drain_seconds = 0.0
+        self._posts: dict[str, Post] = {}
+        self._working: dict[asyncio.Task[None], Post] = {}
         self._schedule: Schedule | None = None
+        self._crowded = False
 
-    def stop(self) -> None:
-        """Ask for the end; ``run`` returns soon after."""
+    def stop(self, drain_seconds: float = 0.0) -> None:
+        """Ask for the end; ``run`` returns soon after the run that goes on, or when it has had so
+        many seconds more."""
+        self._drain_seconds = drain_seconds
         self._stopping.set()
 
     async def run(self) -> None:
@@ -107,210 +96,174 @@ class Daemon:
                     await self._recorder.flush()  # the last run may have waited for the store
                 for target in await stack.enter_async_context(targets(self._settings)):
                     await self._add(target, stack)
-                last = {name: await self._restore(name) for name in self._stations}
-                for name in self._stations:
-                    await self._judge.restore(name)
+                last = {post.name: await self._restore(post) for post in self._posts.values()}
+                for name, post in self._posts.items():
+                    await post.judge.restore(name)
+                    if self._replica is not None:
+                        await self._replica.last(name)  # to tell whose turn is next
                 self._publish()
-                await self._serve(last)
+                await self._serve(self._schedule_of(last))
         finally:
             web.stop()
 
     async def _add(self, target: Target, stack: AsyncExitStack) -> None:
-        name, progress = target.name, self._progress_of(target.name)
-        self._stations[name] = await stack.enter_async_context(
-            station(target, self._plan, self._settings, progress, self._clock)
+        self._posts[target.name] = await man(
+            target,
+            self._settings,
+            self._recorder,
+            self._clock,
+            self._progress_of(target.name),
+            stack,
         )
-        planned = frozenset(case.key for case in self._plan.cases)
-        self._tallies[name] = TargetTally(name, self._settings.interval, planned)
 
-    async def _restore(self, name: str) -> datetime | None:
+    async def _restore(self, post: Post) -> datetime | None:
         """Show what was measured before a restart; returns when the last run began."""
         try:
-            runs = await last_runs(self._recorder.database, name, self._plan)
+            runs = await last_runs(self._recorder.database, post.name, post.plan)
         except StoreError as error:
-            log.warning("%s: its last runs are not to be had: %s", name, error)
-            last = self._ledger.last_run_at(name, self._clock.now())
+            log.warning("%s: its last runs are not to be had: %s", post.name, error)
+            last = self._ledger.last_run_at(post.name, self._clock.now())
             if last is not None:
                 self._clock.not_before(last)
             return last
         for run, judgement in runs:
-            self._tallies[name].make_last(run, judgement)
+            post.tally.make_last(run, judgement)
             self._clock.not_before(run.finished_at)
-            self._confirmations.note(name, run)
+            post.confirmations.note(post.name, run)
         return runs[-1][0].started_at if runs else None
 
-    async def _serve(self, last: Mapping[str, datetime | None]) -> None:
-        interval, now = self._settings.interval, datetime.now(UTC)
-        due = {name: next_due(at, timedelta(seconds=interval), now) for name, at in last.items()}
-        self._schedule = Schedule(self._stations, interval, due)
-        self._schedule.start()
+    def _schedule_of(self, last: dict[str, datetime | None]) -> Schedule:
+        now = datetime.now(UTC)
+        intervals = {name: post.interval for name, post in self._posts.items()}
+        due = {name: first_due(at, intervals[name], now) for name, at in last.items()}
+        windows = {name: self._settings.windows_of(name) for name in intervals}
+        return Schedule(staggered(intervals, windows, due), due)
+
+    async def _serve(self, schedule: Schedule) -> None:
+        self._schedule = schedule
+        measuring = Measuring(
+            self._settings,
+            self._recorder,
+            self._ledger,
+            self._clock,
+            self._turns,
+            self._replica,
+            schedule,
+            len(self._posts),
+            self._publish,
+            self._report,
+        )
+        watching = Watching(measuring)
+        tallies = {name: post.tally for name, post in self._posts.items()}
+        schedule.start()
         self._publish()  # when the next runs are due
+        self._watchdog.start()
         loops = {
-            asyncio.create_task(self._handle_events(self._schedule)),
-            asyncio.create_task(self._keep_store()),
-            asyncio.create_task(remember(self._recorder.database, self._tallies, self._one_run)),
-            *(asyncio.create_task(self._watch(name)) for name in self._stations),
+            asyncio.create_task(self._handle_events(schedule, measuring)),
+            asyncio.create_task(self._live(schedule)),
+            asyncio.create_task(watching.keep_store()),
+            asyncio.create_task(remember(self._recorder.database, tallies, self._turns.quiet)),
+            *(asyncio.create_task(watching.watch(post)) for post in self._posts.values()),
         }
+        if self._replica is not None:
+            loops.add(asyncio.create_task(self._replica.stay_present()))
         stopping = asyncio.create_task(self._stopping.wait())
         try:
             done, _ = await asyncio.wait({stopping, *loops}, return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopping}:
                 task.result()  # a loop ends by a bug only; show it
         finally:
-            self._schedule.stop()
+            self._watchdog.stop()
+            schedule.stop()
             stopping.cancel()
-            await self._abandon(loops)
+            measuring.ending = True
+            await self._end(loops)
 
-    async def _abandon(self, loops: set[asyncio.Task[None]]) -> None:
-        """End what is going on; a cancelled run cleans up after itself."""
-        tasks = loops | self._working
-        for task in tasks:
+    async def _end(self, loops: set[asyncio.Task[None]]) -> None:
+        """End what goes on: nothing new begins, a run that has begun is waited for, then given up.
+        One that is given up cleans up after itself."""
+        working = dict(self._working)
+        waiting = {task for task, post in working.items() if post.turn is None}
+        for task in loops | waiting:
             task.cancel()
-        await asyncio.wait(tasks, timeout=ABANDON_SECONDS)
+        going = working.keys() - waiting
+        if going and self._drain_seconds > 0:
+            log.info("the run that goes on has %g s to end", self._drain_seconds)
+            await asyncio.wait(going, timeout=self._drain_seconds)
+        for task in going:
+            task.cancel()
+        await asyncio.wait({*loops, *working}, timeout=ABANDON_SECONDS)
 
-    async def _handle_events(self, schedule: Schedule) -> None:
+    async def _handle_events(self, schedule: Schedule, measuring: Measuring) -> None:
         async for event in schedule.events():
+            post = self._posts[event.target]
             if isinstance(event, Skipped):
-                self._skip(event, event.reason, event.count)
+                measuring.skip(post, event, event.reason, event.count)
                 continue
-            task = asyncio.create_task(self._on_tick(event))
-            self._working.add(task)
-            task.add_done_callback(self._working.discard)
+            task = asyncio.create_task(measuring.on_tick(post, event))
+            self._working[task] = post
+            task.add_done_callback(self._working.pop)
 
-    async def _on_tick(self, tick: Tick) -> None:
-        try:
-            async with self._one_run:
-                await self._measure(tick)
-        except Exception:
-            # A bug of ours; the next tick tries again rather than the process ending over it.
-            log.exception("run on %s ended by an unexpected error", tick.target)
-        finally:
-            tick.done()
-
-    async def _measure(self, tick: Tick) -> None:
-        place, tally = self._stations[tick.target], self._tallies[tick.target]
-        reason = await self._reason_to_skip(place)
-        if reason:
-            self._skip(tick, reason)
-            return
-        limit = self._settings.limits.max_wal_bytes_per_day
-        allowance = self._ledger.allowance(tick.target, limit, datetime.now(UTC))
-        try:
-            run = await attempt(place.canary, place.runner, tick.trigger, wal_allowance=allowance)
-        except LockHeld as error:
-            log.info("%s: %s", tick.target, error)
-            self._skip(tick, "locked")
-            return
-        finally:
-            tally.lock_held = False
-        if run.wal_bytes is not None:
-            self._ledger.add(Entry(run.started_at, tick.target, run.wal_bytes))
-        tally.up = _reached(run)
-        standing = self._judge.state(run.target).changes
-        judgement, state = await self._judge.judge(run)
-        tally.add_run(run, judgement)
-        self._publish()
-        self._report(run)
-        if judgement is not None:
-            tell(run.target, standing, judgement)
-            self._confirm(run, judgement)
-        await self._recorder.append(run, judgement, state)
-        self._publish()
-
-    def _confirm(self, run: Run, judgement: Judgement) -> None:
-        """Ask for extra runs where they would tell whether a suspicion is true."""
-        self._confirmations.note(run.target, run)
-        count = self._confirmations.granted(run, judgement, self._clock.now())
-        if count and self._schedule:
-            log.info("%s: something may have changed; %d extra runs", run.target, count)
-            self._schedule.confirm(run.target, count, CONFIRMATION_SECONDS)
-
-    async def _reason_to_skip(self, place: Station) -> SkipReason | None:
-        tally = self._tallies[place.target.name]
-        tally.paused = await self._is_paused(place.target.name)
-        if tally.paused:
-            return "paused"
-        try:
-            return "condition" if await skip_condition(place.target) else None
-        except TargetError as error:
-            log.warning("%s: its condition cannot be asked: %s", place.target.name, error)
-            return None  # the run meets the same trouble and records it
-
-    async def _is_paused(self, name: str) -> bool:
-        if (self._settings.data_dir / "pause").exists():
-            return True
-        paused = await self._recorder.paused(name)
-        if paused is not None:
-            self._paused[name] = paused
-        return self._paused.get(name, False)  # as the store last said
-
-    def _skip(self, what: Tick | Skipped, reason: SkipReason, count: int = 1) -> None:
-        log.info("%s: run skipped: %s", what.target, reason)
-        trigger = what.trigger if isinstance(what, Tick) else "scheduled"
-        self._tallies[what.target].add_skip(reason, self._clock.now(), trigger, count)
-        self._publish()
-
-    async def _watch(self, name: str) -> None:
-        """See between runs whether the target is up; publish, so that what is old expires."""
-        place, tally = self._stations[name], self._tallies[name]
+    async def _live(self, schedule: Schedule) -> None:
+        """Show the watchdog that ticks are issued, and keep them where they are when the system's
+        clock is set."""
+        before = monotonic(), time()
         while True:
-            await asyncio.sleep(min(self._settings.interval, PING_SECONDS))
-            async with self._one_run:
-                was_up = tally.up
-                try:
-                    tally.round_trip_seconds = await round_trips(place.target)
-                    tally.up = True
-                except TargetError as error:
-                    tally.round_trip_seconds, tally.up = None, False
-                    if was_up is not False:
-                        log.warning("%s is down: %s", name, error)
-                tally.paused = await self._is_paused(name)
-                self._publish()
-
-    async def _keep_store(self) -> None:
-        """Between runs, bring in what waits for the store, and hourly make it small."""
-        maintenance_at = 0.0
-        while True:
-            await asyncio.sleep(FLUSH_SECONDS)
-            due = monotonic() >= maintenance_at
-            # Whether it answers is asked while rounds go on: a store that is gone delays no run.
-            if not (due or self._recorder.waiting) or not await self._recorder.reachable():
-                continue
-            async with self._one_run:
-                await self._recorder.flush()
-                if due:
-                    await self._recorder.maintain(self._clock.now())
-                    maintenance_at = monotonic() + MAINTENANCE_SECONDS
-                self._publish()
+            await asyncio.sleep(BEAT_SECONDS)
+            now = monotonic(), time()
+            by, before = clock_set_by(before, now), now
+            if by is not None:
+                log.warning("the system's clock was set by %.0f s", by.total_seconds())
+                schedule.clock_was_set(by)
+            if schedule.overdue(datetime.now(UTC)).total_seconds() < self._settings.watchdog:
+                self._watchdog.beat()
 
     def _progress_of(self, name: str) -> Progress:
         def on_progress(done: int, total: int, what: str) -> None:
-            tally = self._tallies[name]
-            if not tally.lock_held:
-                tally.lock_held = True  # progress is made under the lock only
+            post = self._posts[name]
+            if post.turn is not None:
+                self._turns.progress(post.turn)
+            if not post.tally.lock_held:
+                post.tally.lock_held = True  # progress is made under the lock only
                 self._publish()
             self._progress(done, total, what)
 
         return on_progress
 
     def _publish(self) -> None:
-        for name, tally in self._tallies.items():
-            tally.next_run_at = self._schedule.next_run_at(name) if self._schedule else None
-            tally.changes = self._judge.state(name).changes
-            tally.false_alarms = self._judge.state(name).false_alarms
+        for name, post in self._posts.items():
+            post.tally.next_run_at = self._next_run_at(post)
+            post.tally.changes = post.judge.state(name).changes
+            post.tally.false_alarms = post.judge.state(name).false_alarms
         snapshot = Snapshot(
             at=self._clock.now(),
             version=__version__,
             python=platform.python_version(),
-            targets=tuple(tally.snapshot() for tally in self._tallies.values()),
+            targets=tuple(post.tally.snapshot() for post in self._posts.values()),
             store=self._recorder.health(),
             thresholds=thresholds(self._settings),
+            runs_at_once=self._settings.runs_at_once,
         )
         self._published.contents = self._site.contents(snapshot)
         self._published.metrics = render(snapshot)
+        self._warn_if_crowded(snapshot.utilisation)
 
+    def _next_run_at(self, post: Post) -> datetime | None:
+        if self._schedule is None:
+            return None
+        expected = self._replica.expected(post.name, post.interval) if self._replica else None
+        if expected is not None:
+            return self._schedule.in_window(post.name, expected)
+        return self._schedule.next_run_at(post.name)
 
-def _reached(run: Run) -> bool:
-    """Whether the target answered to the run's end."""
-    down = ("unavailable", "authentication")
-    return run.failure is None or run.failure.reason not in down
+    def _warn_if_crowded(self, utilisation: float) -> None:
+        """Once when runs come to fill their time, before they are skipped for it."""
+        crowded = utilisation > CROWDED
+        if crowded and not self._crowded and len(self._posts) > 1:
+            log.warning(
+                "runs of %d targets take %.0f %% of the time that there is: lengthen intervals,"
+                " raise runs_at_once, or give some targets to another daemon",
+                len(self._posts),
+                100 * utilisation,
+            )
+        self._crowded = crowded

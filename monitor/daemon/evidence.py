@@ -11,16 +11,16 @@ from uuid import uuid4
 
 from monitor.canary.connection import Canary
 from monitor.config.settings import Settings
-from monitor.daemon.assembly import wal_ledger
-from monitor.daemon.exploration import recall, remember
+from monitor.daemon.assembly import stored, wal_ledger
 from monitor.daemon.fingerprint_key import fingerprint_key
 from monitor.daemon.ledger import Entry
+from monitor.daemon.replicas import client_facts
 from monitor.environment import Environment
-from monitor.errors import TargetError
+from monitor.errors import StoreError, TargetError
 from monitor.measure.explain import Explained, explain
 from monitor.measure.explained import case_as_json, subject_of
 from monitor.model import Plan
-from monitor.store.explorations import Exploration
+from monitor.store.explorations import Exploration, keep, newest
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,7 @@ async def explain_target(
         plan,
         limits,
         hash_key=fingerprint_key(settings),
+        facts=client_facts(settings),
         wal_allowance=ledger.allowance(canary.target.name, limits.wal_bytes_per_day, now),
         wait_seconds=wait_seconds,
         passing=passing,
@@ -75,17 +76,21 @@ async def keep_evidence(
 ) -> bool:
     """Explain the plan and keep that, unless the store has statements of this environment.
 
-    Returns whether it was done. Between runs: it takes the target's lock. What cannot be done now
-    is done after the next run.
+    Returns whether nothing is left to be done: what cannot be done now, or not be kept, is done
+    after the next run. Between runs: it takes the target's lock.
     """
-    known = await recall(settings, "explain", canary.target.name)
-    there = {each.environment.fingerprint for each in known if each.environment}
-    if environment.fingerprint in there:
-        return False
+    name = canary.target.name
     try:
-        found = await explain_target(settings, plan, canary, wait_seconds=0.0)
-    except TargetError as error:
-        log.info("%s: statements not explained: %s", canary.target.name, error)
+        async with stored(settings, create=True) as database:
+            known = await newest(database, "explain", target=name)
+            if environment.fingerprint in {
+                e.environment.fingerprint for e in known if e.environment
+            }:
+                return True
+            found = await explain_target(settings, plan, canary, wait_seconds=0.0)
+            await keep(database, to_keep(found))
+    except (StoreError, TargetError) as error:
+        log.info("%s: statements not explained: %s", name, error)
         return False
-    await remember(settings, to_keep(found))
+    log.info("%s: the statements of a new environment are explained and kept", name)
     return True

@@ -12,6 +12,7 @@ from monitor.config.settings import Settings
 from monitor.daemon.assembly import stored, targets, wal_ledger
 from monitor.daemon.fingerprint_key import fingerprint_key
 from monitor.daemon.ledger import Entry
+from monitor.daemon.replicas import client_facts
 from monitor.errors import StoreError
 from monitor.measure.attempt import attempt
 from monitor.measure.clocks import SteadyClock
@@ -53,6 +54,7 @@ async def _one(
         progress,
         clock=SteadyClock(),
         fingerprint_key=fingerprint_key(settings),
+        facts=client_facts(settings),
         exploring=True,
     )
     canary = Canary(target)

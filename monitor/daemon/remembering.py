@@ -1,4 +1,4 @@
-"""What pages show of the time before the last runs: read from the store between rounds.
+"""What pages show of the time before the last runs: read from the store between runs.
 
 A restart shows the newest runs at once, since the daemon reads them anyway; what is older follows
 in small pages, newest first, so that no run waits for it.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -34,18 +34,21 @@ SPAN = timedelta(days=35)
 _PAGE = timedelta(hours=6)
 _RETRY_SECONDS = 60.0
 
+#: Opens a block during which no run goes on.
+BetweenRuns = Callable[[], AbstractAsyncContextManager[None]]
+
 
 async def remember(
     database: Database,
     tallies: Mapping[str, TargetTally],
-    between_rounds: AbstractAsyncContextManager[None],
+    between_runs: BetweenRuns,
 ) -> None:
     """Complete each target's past; never returns, as the daemon's other loops."""
     waiting = list(tallies)
     while True:
         for name in list(waiting):
             try:
-                await _remember(database, tallies[name], between_rounds)
+                await _remember(database, tallies[name], between_runs)
             except StoreError as error:
                 log.debug("%s: its past is not to be had now: %s", name, error)
                 continue
@@ -56,11 +59,9 @@ async def remember(
         await asyncio.sleep(_RETRY_SECONDS)
 
 
-async def _remember(
-    database: Database, tally: TargetTally, between_rounds: AbstractAsyncContextManager[None]
-) -> None:
+async def _remember(database: Database, tally: TargetTally, between_runs: BetweenRuns) -> None:
     now, target, past = datetime.now(UTC), tally.name, tally.past
-    async with between_rounds:
+    async with between_runs():
         found = await stored_changes(database, target, now - SPAN)
         past.note_changes((each.change for each in found), (e.end for e in found if e.end))
         periods = (await environment_periods(database, now - SPAN, target)).get(target, [])
@@ -69,12 +70,12 @@ async def _remember(
     until = _before(past, now)
     while until > raw_since and not past.full:
         since = max(raw_since, until - _PAGE)
-        async with between_rounds:
+        async with between_runs():
             await _add_runs(database, tally, since, until)
         until = since
     if not past.full:
         for series in await series_list(database, target):
-            async with between_rounds:
+            async with between_runs():
                 if series.key.case in tally.planned:
                     await _add_hours(database, past, series, now)
 

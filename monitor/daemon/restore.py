@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
 from typing import Any
 
 from monitor.judgement import Judgement
@@ -24,20 +23,15 @@ _TRIGGERS: tuple[Trigger, ...] = ("scheduled", "confirmation")
 
 
 async def last_runs(
-    database: Database, target: str, plan: Plan
+    database: Database, target: str, plan: Plan, count: int = _RUNS
 ) -> list[tuple[Run, Judgement | None]]:
     """A target's last runs by schedule, oldest first, and what was said of each.
 
     Raises StoreUnavailable.
     """
-    records = await newest_runs(database, target, _RUNS, _TRIGGERS)
+    records = await newest_runs(database, target, count, _TRIGGERS)
     cases = {_key(case): case for case in plan.cases}
     return [(run_of(record, cases), record.judgement) for record in records]
-
-
-def next_due(last: datetime | None, interval: timedelta, now: datetime) -> datetime:
-    """When the next run is due after the last; never later than an interval from now."""
-    return now if last is None else min(max(now, last + interval), now + interval)
 
 
 def run_of(record: RunRecord, cases: Mapping[SeriesKey, Case] | None = None) -> Run:

@@ -158,11 +158,7 @@ def _probes(snapshot: Snapshot) -> Values:
 
 
 def _utilisation(snapshot: Snapshot) -> Values:
-    runs = [(target, target.last_run) for target in snapshot.targets]
-    yield (
-        (),
-        sum(run.duration_seconds / target.interval_seconds for target, run in runs if run),
-    )
+    yield (), snapshot.utilisation
 
 
 def _environment(snapshot: Snapshot) -> Values:

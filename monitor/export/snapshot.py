@@ -71,6 +71,22 @@ class Snapshot:
     targets: tuple[TargetSnapshot, ...]
     store: StoreHealth | None = None
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    runs_at_once: int = 1
+
+    @property
+    def utilisation(self) -> float:
+        """Share of the time that runs take, by each target's last one; one that was not measured
+        yet is taken to be like the mean of the others."""
+        runs = [target.last_run for target in self.targets if target.last_run]
+        if not runs:
+            return 0.0
+        usual = sum(run.duration_seconds for run in runs) / len(runs)
+        shares = (
+            (target.last_run.duration_seconds if target.last_run else usual)
+            / target.interval_seconds
+            for target in self.targets
+        )
+        return sum(shares) / self.runs_at_once
 
     def fresh_run(self, target: TargetSnapshot) -> Run | None:
         """The target's last run, unless it is too old to be shown as its present state."""

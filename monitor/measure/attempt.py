@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
 from monitor.canary import tables
@@ -19,6 +20,26 @@ from monitor.model import Run, Trigger
 CLEAN_SECONDS = 2.0
 
 
+async def _always() -> bool:
+    return True
+
+
+async def _nothing(_run: Run) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class UnderLock:
+    """What is done while the target's lock is held, besides the run: ``ours`` says whether it is
+    still to be made, ``keep`` takes it, so that whoever gets the lock next finds it kept.
+
+    A run that never came to the lock is given to ``keep`` too.
+    """
+
+    ours: Callable[[], Awaitable[bool]] = _always
+    keep: Callable[[Run], Awaitable[None]] = _nothing
+
+
 async def attempt(
     canary: Canary,
     runner: Runner,
@@ -26,25 +47,30 @@ async def attempt(
     *,
     wal_allowance: int,
     wait_seconds: float = 0.0,
+    under_lock: UnderLock = UnderLock(),
 ) -> Run:
     """Measure the target once, or return a failed run that says why not.
 
-    Raises only LockHeld: that another run goes on is a reason to skip, not a failure. Cancelled, it
-    empties our tables before it ends.
+    Raises only LockHeld: that another run goes on, or that the lock says the run is not ours to
+    make, is a reason to skip, not a failure. Cancelled, it empties our tables before it ends.
     """
     started_at = runner.clock.now()
     try:
         admission = await admit(canary.target)
         async with canary.session() as session, exclusive(session, wait_seconds):
+            if not await under_lock.ours():
+                raise LockHeld("another replica has just measured the target.")
             run = await runner.run(session, trigger, wal_allowance)
-        return replace(run, notices=admission.notices + run.notices)
+            run = replace(run, notices=admission.notices + run.notices)
+            await under_lock.keep(run)
+        return run
     except LockHeld:
         raise
     except asyncio.CancelledError:
         await leave_clean(canary, CLEAN_SECONDS)
         raise
     except TargetError as error:
-        return Run(
+        run = Run(
             id=uuid4().hex,
             target=canary.target.name,
             trigger=trigger,
@@ -56,6 +82,8 @@ async def attempt(
             probes={},
             failure=failure_of(error, runner.clock.now()),
         )
+        await under_lock.keep(run)
+        return run
 
 
 async def leave_clean(canary: Canary, seconds: float) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from monitor.canary import likenesses, tables
@@ -42,28 +42,39 @@ async def furnish(
 
 
 async def read_conditions(
-    session: Session, hash_key: bytes, binding: Binding, load: Load | None, *, alone: bool
+    session: Session,
+    hash_key: bytes,
+    binding: Binding,
+    load: Load | None,
+    facts: Mapping[str, str],
+    *,
+    alone: bool,
 ) -> Environment:
-    """The environment with how the rows of likenesses are made, and with the concurrent load.
+    """The environment with how the rows of likenesses are made, with the concurrent load, and with
+    more facts of the client.
 
     ``alone``: it knows none of our tables but the binding's.
     """
     environment = await read_environment(session, hash_key, binding.names if alone else None)
-    return _with_conditions(environment, binding.blueprints.values(), load)
+    return _with_conditions(environment, binding.blueprints.values(), load, facts)
 
 
 def _with_conditions(
-    environment: Environment, blueprints: Iterable[Blueprint], load: Load | None
+    environment: Environment,
+    blueprints: Iterable[Blueprint],
+    load: Load | None,
+    facts: Mapping[str, str],
 ) -> Environment:
     profiles = {
         b.table: "\n".join((environment.tables[b.table], *b.profile))
         for b in blueprints
         if b.table in environment.tables
     }
-    if not profiles and load is None:
+    if not profiles and load is None and not facts:
         return environment
     definitions = {**environment.tables, **profiles}
-    client = {**environment.client, **({"concurrent load": str(load)} if load else {})}
+    under = {"concurrent load": str(load)} if load else {}
+    client = {**environment.client, **under, **facts}
     return replace(
         environment,
         client=client,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -71,17 +71,21 @@ async def explain(
     hash_key: bytes,
     wal_allowance: int,
     wait_seconds: float,
+    facts: Mapping[str, str] | None = None,
     passing: bool = False,
 ) -> Explained:
     """Insert every case's rows once and explain what came; tables are empty afterwards.
 
-    ``passing``: tables that are missing are made for this alone. Raises TargetError where the
+    ``facts`` of the client belong to the environment. ``passing``: tables that are missing are made
+    for this alone. Raises TargetError where the
     target cannot be worked on, LockHeld where a run goes on.
     """
     try:
         admission = await admit(canary.target)
         async with canary.session() as session, exclusive(session, wait_seconds):
-            found = await _explain(session, plan, limits, hash_key, wal_allowance, passing)
+            found = await _explain(
+                session, plan, limits, hash_key, wal_allowance, facts or {}, passing
+            )
     except asyncio.CancelledError:
         await leave_clean(canary, CLEAN_SECONDS)
         raise
@@ -94,6 +98,7 @@ async def _explain(
     limits: Limits,
     hash_key: bytes,
     wal_allowance: int,
+    facts: Mapping[str, str],
     passing: bool,
 ) -> Explained:
     clock = SteadyClock()
@@ -106,7 +111,9 @@ async def _explain(
         meter = await start_meter(session, counters, wal_allowance)
         remarks, failed = await furnish(session, binding, passing=passing)
         failed = {**reading.failed, **failed}
-        environment = await read_conditions(session, hash_key, binding, plan.load, alone=passing)
+        environment = await read_conditions(
+            session, hash_key, binding, plan.load, facts, alone=passing
+        )
         oids = list((await table_oids(session, binding.names)).values())
         bench = Bench(session, limits, counters, oids, clock)
         found = []

@@ -85,9 +85,10 @@ class Runner:
     """Executes a plan on sessions of one target; one per target and process.
 
     ``progress`` hears of every round, ``clock`` dates it all, ``fingerprint_key`` hashes settings
-    that are not kept. ``exploring`` is for a plan that is measured once: the tables that it lacked
-    are dropped at its end, and its environment knows no others. What is kept between runs are
-    mapped classes and whether the process is warm.
+    that are not kept, ``facts`` of the client are added to the fingerprint. ``exploring`` is for a
+    plan that is measured once: the tables that it lacked are dropped at its end, and its
+    environment knows no others. What is kept between runs are mapped classes and whether the
+    process is warm.
     """
 
     def __init__(
@@ -99,10 +100,12 @@ class Runner:
         *,
         clock: SteadyClock | None = None,
         fingerprint_key: bytes = b"",
+        facts: Mapping[str, str] | None = None,
         exploring: bool = False,
     ) -> None:
         self.clock = clock or SteadyClock()
         self._fingerprint_key = fingerprint_key
+        self._facts = facts or {}
         self._plan = plan
         self._limits = limits
         self._schema = schema
@@ -158,7 +161,12 @@ class Runner:
         record.notices += [*notices, *remarks]
         self._give_up(record, failed)
         record.environment = await read_conditions(
-            session, self._fingerprint_key, self._binding, self._plan.load, alone=self._exploring
+            session,
+            self._fingerprint_key,
+            self._binding,
+            self._plan.load,
+            self._facts,
+            alone=self._exploring,
         )
         oids = list((await table_oids(session, self._binding.names)).values())
         cases = tuple(case for case in self._plan.cases if case.key not in record.given_up)

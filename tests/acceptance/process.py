@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -122,6 +123,12 @@ class Daemon:
             return value is not None and value >= at_least
 
         wait_until(reached, f"{name}{labels} >= {at_least}; log: {self.log}", seconds)
+
+    def stopped_for(self, seconds: float) -> None:
+        """SIGSTOP, and SIGCONT after so many seconds."""
+        self.process.send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        self.process.send_signal(signal.SIGCONT)
 
     def stop(self, number: int = signal.SIGINT) -> int:
         """Send a signal and wait for the end: 5 s are promised, the rest is a busy machine's."""

@@ -57,7 +57,8 @@ def test_a_signal_in_the_middle_of_a_round_leaves_nothing_behind(
 ) -> None:
     assert call(data_dir, "measure", extra=target(database.dsn)).returncode == 0
     slow_rows(database, "ingest_canary.orders", 0.05)
-    with Daemon(data_dir, extra=target(database.dsn)) as daemon:
+    extra = target(database.dsn) | {"INGEST_CANARY_GRACE_PERIOD": "5s"}  # no time for the run
+    with Daemon(data_dir, extra=extra) as daemon:
         wait_until(lambda: in_a_round(database), "a round to be under way", 60)
         assert daemon.metric("lock_held", target="main") == 1
         assert daemon.stop(number) == 0

@@ -51,6 +51,7 @@ def test_defaults_are_valid_and_every_section_is_in_the_schema() -> None:
 def test_settings_that_the_chart_gives_are_not_to_be_given_twice() -> None:
     config = SCHEMA["properties"]["config"]["properties"]
     own = {"data_dir", "targets", "fingerprint_key", "fingerprint_key_file", "embedded_bin_dir"}
+    own |= {"grace_period", "holder", "node"}
     assert set(config) | own == set(Settings.model_fields)
     assert not own & set(config)
     assert "dsn" not in SCHEMA["$defs"]["target"]["properties"]

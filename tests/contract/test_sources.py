@@ -57,7 +57,7 @@ def imported_by(tree: ast.Module) -> set[str]:
         ("click", "cli"),
         ("rich", "cli"),
         ("tomllib", "config"),
-        ("apscheduler", "schedule.py"),
+        ("apscheduler", "schedule"),
     ],
 )
 def test_a_library_stays_in_its_room(library: str, room: str) -> None:
@@ -74,6 +74,7 @@ def test_only_the_command_line_prints_or_exits() -> None:
         if isinstance(node, ast.Call)
         and ast.unparse(node.func) in {"print", "sys.exit", "exit", "os._exit", "sys.stdout.write"}
         and "cli" not in path.parts
+        and path.name != "watchdog.py"  # which ends a process whose loop stands still
     ]
     assert found == []
 

@@ -10,6 +10,7 @@ import pytest
 
 from monitor.daemon import remembering
 from monitor.daemon.remembering import remember
+from monitor.daemon.turns import Turns
 from monitor.export.curve import Point
 from monitor.export.snapshot import TargetTally
 from monitor.judgement import Closing
@@ -42,13 +43,13 @@ def past_runs() -> list[RunRecord]:
 
 async def completed(database: Database, tally: TargetTally) -> None:
     """Let the daemon's loop work until the past is complete."""
-    loop = asyncio.create_task(remember(database, {tally.name: tally}, asyncio.Lock()))
+    loop = asyncio.create_task(remember(database, {tally.name: tally}, Turns(1).quiet))
     async with asyncio.timeout(60):
         while len(read(tally)) < 40:
             assert not loop.done() or loop.result()
             await asyncio.sleep(0.01)
     loop.cancel()
-    await asyncio.gather(loop, return_exceptions=True)
+    await asyncio.wait({loop})  # it gives its connection back
 
 
 def read(tally: TargetTally) -> list[Point]:

@@ -39,7 +39,7 @@ def file(tmp_path: Path) -> Path:
         (
             "FOO",
             "1",
-            "INGEST_CANARY_FOO: unknown variable; known here: INGEST_CANARY_CONFIG, ",
+            "INGEST_CANARY_FOO: unknown variable; known here: INGEST_CANARY_ALERTS, ",
         ),
         (
             "TARGETS__MAIN",

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from monitor.schedule import Schedule, Skipped, Tick
+from monitor.schedule.schedule import Schedule, Skipped, Tick
+from monitor.schedule.timetable import Timetable
 
 SECONDS = 10
 
@@ -16,7 +18,8 @@ def scheduled(interval: float, work: Callable[[Schedule], Awaitable[Any]]) -> An
     """Run a schedule of one target while ``work`` looks at it."""
 
     async def go() -> Any:
-        schedule = Schedule(["main"], interval)
+        every = timedelta(seconds=interval)
+        schedule = Schedule({"main": Timetable(every, datetime.now(UTC) + every)})
         schedule.start()
         try:
             async with asyncio.timeout(SECONDS):
@@ -95,7 +98,8 @@ def test_nothing_comes_after_stop() -> None:
 
 def test_extra_ticks_come_tagged_beside_the_scheduled_ones() -> None:
     async def go() -> list[tuple[str, str]]:
-        schedule = Schedule(["main"], 3600.0)
+        every = timedelta(hours=1)
+        schedule = Schedule({"main": Timetable(every, datetime.now(UTC) + every)})
         schedule.start()
         schedule.confirm("main", 2, 0.01)
         schedule.confirm("main", 2, 0.01)  # takes the place of what was still to come
@@ -115,3 +119,47 @@ def test_extra_ticks_come_tagged_beside_the_scheduled_ones() -> None:
         ("main", "confirmation"),
         ("main", "scheduled"),
     ]
+
+
+def test_a_tick_that_is_put_off_comes_then_and_the_others_after_it() -> None:
+    async def work(schedule: Schedule) -> None:
+        first = await next_event(schedule)
+        assert isinstance(first, Tick)
+        until = datetime.now(UTC) + timedelta(seconds=0.2)
+        schedule.put_off("main", until)
+        first.done()
+        second = await next_event(schedule)
+        assert isinstance(second, Tick)
+        assert second.at >= until
+        assert schedule.next_run_at("main") == until + timedelta(hours=1)
+
+    scheduled(3600, work)
+
+
+def test_a_clock_that_is_set_moves_no_tick() -> None:
+    async def work(schedule: Schedule) -> None:
+        first = await next_event(schedule)
+        assert isinstance(first, Tick)
+        first.done()
+        due = schedule.next_run_at("main")
+        assert due
+        # Set back by all but a moment: by this clock, which was not, the tick is due in a moment.
+        back = datetime.now(UTC) + timedelta(seconds=0.1) - due
+        schedule.clock_was_set(back)
+        assert schedule.next_run_at("main") == due + back
+        event = await next_event(schedule)
+        assert isinstance(event, Tick)
+        assert due + back <= event.at < due
+        assert schedule.next_run_at("main") == due + back + timedelta(hours=1)
+
+    scheduled(3600, work)
+
+
+def test_a_scheduler_that_stands_still_is_seen() -> None:
+    async def work(schedule: Schedule) -> None:
+        await next_event(schedule)
+        assert schedule.overdue(datetime.now(UTC)) == timedelta(0)
+        later = datetime.now(UTC) + timedelta(hours=3)
+        assert timedelta(hours=1.9) < schedule.overdue(later) < timedelta(hours=2.1)
+
+    scheduled(3600, work)

@@ -8,6 +8,13 @@ env:
     value: /var/lib/ingest-canary
   - name: INGEST_CANARY_WEB__HOST
     value: {{ .Values.listenAddress | quote }}
+  - name: INGEST_CANARY_GRACE_PERIOD
+    value: {{ max 5 (int .Values.terminationGracePeriodSeconds) | quote }}
+  # Of replicas, the fingerprint tells on which node each one runs.
+  - name: INGEST_CANARY_NODE
+    valueFrom:
+      fieldRef:
+        fieldPath: spec.nodeName
   # libpq's files are looked for here; a user id without a passwd entry has no other home.
   - name: HOME
     value: /var/lib/ingest-canary

@@ -2,15 +2,15 @@
 
 APScheduler's own defaults would lose runs silently (a misfire grace of 1 s) and its first run comes
 an interval late; both are set here. Jitter is not used: it is added to the previous fire time and
-drifts.
+drifts. What comes when is the timetables' matter, which its trigger only asks.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from apscheduler.events import (
@@ -20,10 +20,11 @@ from apscheduler.events import (
     JobEvent,
 )
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.date import DateTrigger
-from apscheduler.triggers.interval import IntervalTrigger
 
 from monitor.model import SkipReason, Trigger
+from monitor.schedule.timetable import Timetable
 
 #: In the names of extra jobs, which no target's name has for its blanks.
 _CONFIRMATION = "confirmation"
@@ -54,21 +55,28 @@ class Skipped:
     count: int = 1
 
 
+class _Ticks(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
+    """APScheduler's view of a target's timetable, whichever is in force when it asks."""
+
+    def __init__(self, tables: Mapping[str, Timetable], target: str) -> None:
+        self._tables = tables
+        self._target = target
+
+    def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime:
+        return self._tables[self._target].after(previous or now)
+
+
 class Schedule:
-    """Ticks for targets at an interval in seconds, the first at once or at the moment in ``first``.
+    """Ticks for targets by their timetables, the first at once or at the moment in ``first``.
 
     A target whose run is still going on when the next is due skips it ("overlapping"); ticks that
     passed while the process stood still are run once and the others counted ("missed").
     """
 
     def __init__(
-        self,
-        targets: Iterable[str],
-        interval: float,
-        first: Mapping[str, datetime] | None = None,
+        self, tables: Mapping[str, Timetable], first: Mapping[str, datetime] | None = None
     ) -> None:
-        self._interval = interval
-        self._targets = frozenset(targets)
+        self._tables = dict(tables)
         self._events: asyncio.Queue[Tick | Skipped] = asyncio.Queue()
         self._last_slot: dict[str, datetime] = {}
         self._scheduler = AsyncIOScheduler(
@@ -79,14 +87,13 @@ class Schedule:
             self._listen, EVENT_JOB_SUBMITTED | EVENT_JOB_MAX_INSTANCES | EVENT_JOB_ERROR
         )
         now = datetime.now(UTC)
-        for target in self._targets:
-            due = max(now, (first or {}).get(target, now))
+        for target in self._tables:
             self._scheduler.add_job(
                 self._tick,
-                IntervalTrigger(seconds=interval, start_date=due, timezone=UTC),
+                _Ticks(self._tables, target),
                 args=[target],
                 id=target,
-                next_run_time=due,
+                next_run_time=max(now, (first or {}).get(target, now)),
             )
 
     def start(self) -> None:
@@ -107,6 +114,27 @@ class Schedule:
                 replace_existing=True,
             )
 
+    def put_off(self, target: str, until: datetime) -> None:
+        """Issue a target's next tick then, and the others by its interval from there on."""
+        table = self._tables[target]
+        self._tables[target] = replace(table, anchor=until + table.interval)
+        self._last_slot.pop(target, None)
+        if self._scheduler.get_job(target):
+            self._scheduler.modify_job(target, next_run_time=until)
+
+    def clock_was_set(self, by: timedelta) -> None:
+        """Keep the true distances to all ticks when the system's clock was set."""
+        for target, table in self._tables.items():
+            self._tables[target] = table.moved(by)
+        self._last_slot = {target: slot + by for target, slot in self._last_slot.items()}
+        for job in self._scheduler.get_jobs():
+            self._scheduler.modify_job(job.id, next_run_time=job.next_run_time + by)
+
+    def overdue(self, now: datetime) -> timedelta:
+        """How late the scheduler is with the tick that is due first; zero if it is not."""
+        due = min((job.next_run_time for job in self._scheduler.get_jobs()), default=now)
+        return max(now - due, timedelta(0))
+
     def stop(self) -> None:
         """Issue no more ticks; whoever handles one drains it himself."""
         if self._scheduler.running:
@@ -120,8 +148,15 @@ class Schedule:
     def next_run_at(self, target: str) -> datetime | None:
         """When the next run of a target is due."""
         job = self._scheduler.get_job(target)
-        due: datetime | None = job.next_run_time if job else None
-        return due
+        return self._tables[target].run_from(job.next_run_time) if job else None
+
+    def in_window(self, target: str, moment: datetime) -> datetime:
+        """The moment itself if a target's run may begin then, else when it may."""
+        return self._tables[target].run_from(moment)
+
+    def is_open(self, target: str, now: datetime) -> bool:
+        """Whether a target's windows let a run begin now."""
+        return self._tables[target].is_open(now)
 
     async def _tick(self, target: str, trigger: Trigger = "scheduled") -> None:
         # The job lasts as long as the run, so that APScheduler itself sees overlaps.
@@ -134,7 +169,7 @@ class Schedule:
     def _listen(self, event: JobEvent) -> None:
         if event.code == EVENT_JOB_ERROR:
             return  # cancelled by stop(); a run's own errors never leave the run
-        if event.job_id not in self._targets:
+        if event.job_id not in self._tables:
             return  # an extra run, which has no next one
         slot = event.scheduled_run_times[-1]
         self._count_missed(event.job_id, slot)
@@ -143,7 +178,7 @@ class Schedule:
 
     def _count_missed(self, target: str, slot: datetime) -> None:
         last = self._last_slot.get(target, slot)
-        missed = round((slot - last) / timedelta(seconds=self._interval)) - 1
-        if missed > 0:
+        missed = self._tables[target].ticks_between(last, slot) if slot > last else 0
+        if missed:
             self._events.put_nowait(Skipped(target, "missed", missed))
         self._last_slot[target] = slot

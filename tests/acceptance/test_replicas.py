@@ -1,0 +1,192 @@
+"""Two daemons on one canary and one store: one measures, the other takes over."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.process import Daemon, call
+from tests.acceptance.runs import (
+    StoredRun,
+    assert_none_is_measured_twice,
+    assert_none_overlaps,
+    measured,
+    runs_in,
+)
+from tests.conftest import Database
+from tests.integration.helpers import slow_rows
+from tests.servers import PASSWORD, Server, wait_until
+from tests.slow_network import slow_network
+
+pytestmark = pytest.mark.slow
+INTERVAL = 6.0
+ONE_CASE = {
+    "INGEST_CANARY_SUITE__CASES": '[{"strategy": "asyncpg_copy"}, {"strategy": "orm_bulk"}]'
+}
+
+
+@pytest.fixture
+def store(server: Server) -> Iterator[Database]:
+    """A database for the store that both share."""
+    name = "shared_store"
+    yield Database(name, server.create_database(name), server)
+    server.sql(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def homes() -> Iterator[dict[str, Path]]:
+    """A data directory each."""
+    found = {name: Path(tempfile.mkdtemp(prefix=f"canary-{name}-", dir="/tmp")) for name in "ab"}
+    yield found
+    for each in found.values():
+        shutil.rmtree(each)
+
+
+def settings(canary: str, store: Database, name: str) -> dict[str, str]:
+    return {
+        "INGEST_CANARY_TARGETS__MAIN__DSN": canary,
+        "INGEST_CANARY_TARGETS__MAIN__CONNECT_TIMEOUT": "2s",
+        "INGEST_CANARY_STORE__URL": store.dsn,
+        "INGEST_CANARY_FINGERPRINT_KEY": "the same for all",
+        "INGEST_CANARY_HOLDER": name,
+        "INGEST_CANARY_NODE": f"node-{name}",
+        **ONE_CASE,
+    }
+
+
+def replica(
+    homes: dict[str, Path], store: Database, name: str, canary: str, interval: float = INTERVAL
+) -> Daemon:
+    extra = settings(canary, store, name)
+    return Daemon(homes[name], "--interval", f"{interval}s", extra=extra)
+
+
+def holder(run: StoredRun) -> str:
+    found = re.search(r"""['"]holder['"]: ['"](\w)['"]""", run.client)
+    assert found, run.client
+    return found[1]
+
+
+def holders(store: Database) -> list[str]:
+    return [holder(run) for run in measured(runs_in(store))]
+
+
+def wait_for_runs(store: Database, count: int, of: str = "ab", seconds: float = 60) -> None:
+    def there() -> bool:
+        return sum(name in of for name in holders(store)) >= count
+
+    wait_until(there, f"{count} runs by {of}", seconds)
+
+
+def prepare(database: Database, store: Database, homes: dict[str, Path]) -> None:
+    """A store that is there, so that both find it."""
+    done = call(homes["a"], "store", "migrate", extra=settings(database.dsn, store, "a"))
+    assert done.returncode == 0, done.stderr
+
+
+def assert_proved(store: Database, interval: float = INTERVAL) -> None:
+    runs = measured(runs_in(store))
+    assert_none_overlaps(runs)
+    assert_none_is_measured_twice(runs, interval)
+
+
+def gauges(daemon: Daemon) -> set[str]:
+    """What both must agree on."""
+    kept = (
+        "rows_per_second", "seconds_per_row", "last_run_timestamp", "environment_info",
+        "change_ratio", "verdict", "consecutive_failures", "baseline", "probe_seconds",
+    )  # fmt: skip
+    lines = daemon.get("/metrics")[1].splitlines()
+    found = {line for line in lines if line.startswith(tuple(f"ingest_canary_{k}" for k in kept))}
+    return {line for line in found if 'outcome="skipped"' not in line}  # each process's own
+
+
+def test_one_of_two_measures_and_both_show_the_same(
+    database: Database, store: Database, homes: dict[str, Path]
+) -> None:
+    prepare(database, store, homes)
+    with (
+        replica(homes, store, "a", database.dsn) as a,
+        replica(homes, store, "b", database.dsn) as b,
+    ):
+        wait_for_runs(store, 6)
+        b.wait_for_metric("rows_per_second", 1)
+        wait_until(lambda: gauges(a) == gauges(b), "both to show the same", 30)
+        due = [daemon.metric("next_run_timestamp_seconds") or 0 for daemon in (a, b)]
+        assert abs(due[0] - due[1]) < INTERVAL + 1  # by a tick at most, between two runs
+        assert a.stop() == b.stop() == 0
+    assert len(set(holders(store))) == 1, holders(store)
+    assert_proved(store)
+
+
+@pytest.mark.parametrize("how", ["killed", "stopped politely"])
+def test_the_other_takes_over_and_keeps_it(
+    database: Database, store: Database, homes: dict[str, Path], how: str
+) -> None:
+    prepare(database, store, homes)
+    with replica(homes, store, "a", database.dsn) as a:
+        wait_for_runs(store, 1)
+        with replica(homes, store, "b", database.dsn) as b:
+            wait_for_runs(store, 3)
+            assert set(holders(store)) == {"a"}
+            a.process.send_signal(signal.SIGKILL if how == "killed" else signal.SIGTERM)
+            a.process.wait(30)
+            wait_for_runs(store, 2, "b")
+            with replica(homes, store, "a", database.dsn):
+                wait_for_runs(store, 4, "b")
+            assert b.stop() == 0
+    assert re.fullmatch("a+b+", "".join(holders(store)))
+    assert_proved(store)
+
+
+def test_the_other_takes_over_from_one_that_is_cut_off_from_the_canary(
+    database: Database, store: Database, homes: dict[str, Path], server: Server, tmp_path: Path
+) -> None:
+    prepare(database, store, homes)
+    with slow_network(server.port, tmp_path) as network:
+        through = server.tcp_dsn(database.name, password=PASSWORD).replace(
+            f":{server.port}/", f":{network.port}/"
+        )
+        with replica(homes, store, "a", through) as a:
+            wait_for_runs(store, 1)
+            with replica(homes, store, "b", database.dsn):
+                wait_for_runs(store, 3)
+                network.delay(100_000)
+                wait_for_runs(store, 2, "b", 150)
+                network.delay(0)
+                wait_for_runs(store, 4, "b")
+            assert a.metric("up", target="main") is not None
+    assert re.fullmatch("a+b+", "".join(holders(store)))
+    assert_proved(store)
+
+
+def test_the_other_takes_over_from_one_that_was_stopped_in_a_round(
+    database: Database, store: Database, homes: dict[str, Path]
+) -> None:
+    """For two intervals; the server ends the stopped one's session after a minute."""
+    interval = 40.0
+    prepare(database, store, homes)
+    with replica(homes, store, "a", database.dsn, interval) as a:
+        wait_for_runs(store, 1)
+        with replica(homes, store, "b", database.dsn, interval) as b:
+            b.wait_for_metric("rows_per_second", 1)
+            slow_rows(database, "ingest_canary.orders", 0.005)
+            a.wait_for_metric("lock_held", 1, target="main", seconds=90)
+            a.process.send_signal(signal.SIGSTOP)
+            database.sql(  # dropping it would wait for the stopped one's transaction
+                "CREATE OR REPLACE FUNCTION public.before_row() RETURNS trigger LANGUAGE plpgsql"
+                " AS 'BEGIN RETURN NEW; END'"
+            )
+            wait_for_runs(store, 1, "b", 2 * interval + 60)
+            a.process.send_signal(signal.SIGCONT)
+            wait_for_runs(store, 2, "b", 2 * interval)
+            a.wait_for_metric("runs_total", 2, target="main")  # the one it was stopped in ended
+            wait_until(lambda: gauges(a) == gauges(b), "both to show the same", 60)
+            assert "Traceback" not in a.log + b.log
+    assert_proved(store, interval)

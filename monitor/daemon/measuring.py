@@ -223,7 +223,7 @@ class Measuring:
     async def _keep_only(self, post: Post, run: Run) -> None:
         """Count and keep a run that comes too late to be judged: later ones have been."""
         log.warning("%s: another replica has measured since; this run is not judged", post.name)
-        post.tally.add_run(run)
+        post.tally.count(run)
         self.report(run)
         await self.recorder.append(run)
         await self.follow(post)

@@ -132,6 +132,10 @@ class TargetTally:
     def add_run(self, run: Run, judgement: Judgement | None = None) -> None:
         """Count a finished run and make it the last one."""
         self.make_last(run, judgement)
+        self.count(run)
+
+    def count(self, run: Run) -> None:
+        """Count a finished run, such as one that others have overtaken."""
         self.runs[run.outcome, run.trigger] += 1
         for failure in run.failures:
             self.failures[failure.case, failure.reason] += 1

@@ -155,11 +155,12 @@ async def judgements_between(
     change, end = tables.change.c, tables.change_end.c
     changes: dict[datetime, list[Change]] = defaultdict(list)
     told = change.started_at.between(first, last) & (change.target_id == target_id)
-    for each in await connection.execute(select(tables.change).where(told)):
+    for each in await connection.execute(select(tables.change).where(told).order_by(change.id)):
         changes[each.started_at].append(change_of(each, target))
     ends: dict[datetime, list[Closing]] = defaultdict(list)
     ended = end.started_at.between(first, last) & (end.target_id == target_id)
-    for each in await connection.execute(select(tables.change_end).where(ended)):
+    ordered = select(tables.change_end).where(ended).order_by(end.change_id)
+    for each in await connection.execute(ordered):
         ends[each.started_at].append(closing_of(each))
     return {
         row.started_at: _judgement(row, changes[row.started_at], ends[row.started_at])

@@ -50,6 +50,9 @@ def test_a_regression_is_told_kept_and_ended(database: Database, data_dir: Path)
         daemon.wait_for_log(r"INFO .*index added .* recovered \d{4}-")
         assert daemon.metric("regressed", signal="work") == 0
         assert daemon.metric("regression_info", target="main") is None
+        # The next run is made when this one has been stored.
+        made = daemon.metric("runs_total", outcome="ok") or 0
+        daemon.wait_for_metric("runs_total", made + 1, outcome="ok")
         assert daemon.stop() == 0
         assert "Traceback" not in daemon.log
     assert call(data_dir, "changes", "--check", extra=extra).returncode == 0

@@ -74,7 +74,11 @@ def caches(database: Database, **connect: Any) -> tuple[list[str], bool]:
                 raw = await session.connection.get_raw_connection()
                 adapted: Any = raw.dbapi_connection
                 return (
-                    [row["statement"] for row in rows if "unnest" in row["statement"]],
+                    [
+                        row["statement"]
+                        for row in rows
+                        if row["statement"].startswith("INSERT") and "unnest" in row["statement"]
+                    ],
                     adapted._prepared_statement_cache is not None,
                 )
         finally:

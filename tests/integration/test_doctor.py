@@ -345,7 +345,7 @@ def test_measuring_and_earlier_runs_bring_findings_of_rounds(
     with as_targets(monkeypatch, main=database.dsn):
         ended = command("doctor", "--measure", "--json")
         by_check = {each["check"]: each for each in json.loads(ended.out)["findings"]}
-        assert by_check["rounds"]["evidence"] == "7 rounds measured, none failed"
+        assert by_check["rounds"]["evidence"] == "8 rounds measured, none failed"
         assert by_check["batching"]["severity"] == "info"
         assert command("measure", "--record").code == 0
         ended = command("doctor", "--json")

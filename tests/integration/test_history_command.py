@@ -105,7 +105,7 @@ def test_the_forms_tell_the_same(location: Location, history: Command) -> None:
     ]
     first = whole["series"][0]
     assert list(first) == ["target", *SeriesKey._fields, "runs", "failures", "last", "median",
-                           "spread_ratio", "points"]  # fmt: skip
+                           "spread_ratio", "points", "signals"]  # fmt: skip
     assert {name: first[name] for name in SeriesKey._fields} == COPY._asdict()
     assert (first["target"], first["runs"], first["failures"]) == ("main", 24, 1)
     series = one_series(location)

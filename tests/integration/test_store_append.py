@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from monitor.errors import StoreConflict, StoreRejected, StoreUnavailable
+from monitor.judgement import Judgement
 from monitor.model import Notice
 from monitor.store import tables
 from monitor.store.database import Location
@@ -39,6 +40,14 @@ async def runs_of(store: Store, target: str = "main") -> list[RunRecord]:
 # --- one writer ----------------------------------------------------------------------------------
 
 
+def told_of(target: str, judgement: Judgement) -> Judgement:
+    """With the target's name in all changes, and ids that nobody else has."""
+    changes = [replace(each, id=f"{target} {n}", target=target)
+               for n, each in enumerate(judgement.changes)]  # fmt: skip
+    ends = [replace(each, change_id=f"{target} {n}") for n, each in enumerate(judgement.closings)]
+    return replace(judgement, changes=tuple(changes), closings=tuple(ends))
+
+
 @settings(
     max_examples=25,
     deadline=None,
@@ -50,7 +59,8 @@ def test_back_comes_what_was_appended(location: Location, drawn: RunRecord) -> N
     """Every field, as wide as its column; a target and an environment of its own each time."""
     name = uuid4().hex  # drawn ones repeat
     environment = drawn.environment and replace(drawn.environment, fingerprint=name)
-    own = replace(drawn, id=name, target=name, environment=environment)
+    judgement = drawn.judgement and told_of(name, drawn.judgement)
+    own = replace(drawn, id=name, target=name, environment=environment, judgement=judgement)
 
     async def go() -> list[RunRecord]:
         async with opened(location) as store:

@@ -150,9 +150,9 @@ def bad_files(data: bytes) -> Iterator[tuple[bytes, str]]:
     flipped = edited(data, "samples.csv.gz", lambda content: content[:-1] + b"x")
     yield flipped, "is damaged, and nothing of it was imported: samples.csv.gz"
     newer = edited(
-        data, "manifest.json", lambda text: text.replace(b'"version": 1,', b'"version": 2,')
+        data, "manifest.json", lambda text: text.replace(b'"version": 2,', b'"version": 3,')
     )
-    yield newer, "is an export of format 2, written by ingest-canary"
+    yield newer, "is an export of format 3, written by ingest-canary"
 
 
 def test_a_bad_file_is_refused_and_nothing_is_written(

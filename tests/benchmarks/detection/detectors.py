@@ -10,7 +10,7 @@ from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import pairwise
-from math import log1p, sqrt
+from math import exp, log1p, sqrt
 from statistics import fmean, median, variance
 from typing import Any
 
@@ -70,9 +70,10 @@ def otava(values: Sequence[float], analyse: Any, p_value: float, magnitude: floa
     """Apache Otava, run again after every run; a change point is told when first seen."""
     told: list[int] = []
     seen: list[int] = []
+    costs = [exp(value - values[0]) for value in values]  # its magnitude is relative to the mean
     for now in range(24, len(values) + 1):
         first = max(0, now - _OTAVA_RUNS)
-        points, _ = analyse(list(values[first:now]), 50, p_value, magnitude)
+        points, _ = analyse(costs[first:now], 50, p_value, magnitude)
         for point in points:
             start = first + point.index
             if point.stats.mean_2 > point.stats.mean_1 and all(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import log, pi, sin, sqrt
 from random import Random
 
@@ -80,15 +81,15 @@ MODELS: dict[str, Model] = {
 
 def bootstrapped(recorded: Sequence[float], block: int = 12) -> Model:
     """Recorded runs in which nothing changed, drawn anew in blocks."""
+    return partial(_drawn, recorded, block)
 
-    def model(choice: Random, runs: int) -> list[float]:
-        values: list[float] = []
-        while len(values) < runs:
-            start = choice.randrange(len(recorded) - block + 1)
-            values += recorded[start : start + block]
-        return values[:runs]
 
-    return model
+def _drawn(recorded: Sequence[float], block: int, choice: Random, runs: int) -> list[float]:
+    values: list[float] = []
+    while len(values) < runs:
+        start = choice.randrange(len(recorded) - block + 1)
+        values += recorded[start : start + block]
+    return values[:runs]
 
 
 def slowed(values: Sequence[float], at: int, drop: float) -> list[float]:

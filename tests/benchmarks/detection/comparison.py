@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from random import Random
 from statistics import median
@@ -131,6 +132,6 @@ def told(delays: Sequence[int | None], hindsight: bool = False) -> str:
     found = sum(each is not None for each in delays) / len(delays)
     if hindsight:
         return f"{found:.0%}"
-    middle, late = median(ordered), ordered[int(0.9 * (len(ordered) - 1))]
+    middle, late = median(ordered), ordered[ceil(0.9 * len(ordered)) - 1]
     texts = ["–" if each > AFTER else f"{each:g}" for each in (middle, late)]
     return f"{found:.0%} {texts[0]}/{texts[1]}"

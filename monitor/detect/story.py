@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import groupby
 from math import ceil
 from operator import attrgetter
 from statistics import median
@@ -178,11 +177,7 @@ def _who(story: Story) -> str:
     moved = max(len(strategies), *(change.strategies for change in story.changes))
     of = max((change.of for change in story.changes), default=0)
     if moved > 1 and of > 1:
-        return (
-            f"{'all' if moved >= of else moved} of {of} strategies"
-            if moved < of
-            else (f"all {of} strategies")
-        )
+        return f"{moved} of {of} strategies" if moved < of else f"all {of} strategies"
     if len(cases) == 1:
         return str(next(iter(cases)))
     return next(iter(strategies), head.where)
@@ -264,9 +259,3 @@ def percent(ratio: float) -> str:
     digits = 0 if abs(ratio) >= 0.0995 else 1
     text = f"{abs(ratio):.{digits}%}".removesuffix("%")
     return f"{'−' if ratio < 0 else '+'}{text} %"
-
-
-def by_target(found: Iterable[Story]) -> dict[str, list[Story]]:
-    """Stories by their target's name."""
-    ordered = sorted(found, key=attrgetter("target"))
-    return {target: list(those) for target, those in groupby(ordered, key=attrgetter("target"))}

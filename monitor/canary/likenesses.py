@@ -126,6 +126,7 @@ async def _fill(driver: Driver, schema: str, blueprint: Blueprint) -> None:
             await driver.copy_records_to_table(
                 filling.table, schema_name=schema, columns=filling.columns, records=filling.rows
             )
+            await driver.execute(f"ANALYZE {name}")  # else each check may read all of it
 
 
 async def _try_rows(driver: Driver, schema: str, blueprint: Blueprint) -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 
-from monitor.canary.checks.finding import Finding, worst_first
-from monitor.canary.checks.like import differences, table_differences
+from monitor.canary.checks.finding import Finding, info, worst_first
+from monitor.canary.checks.like import differences
+from monitor.canary.checks.like_table import table_differences
 from monitor.canary.checks.prewarm import prewarm
 from monitor.canary.checks.profile import Profile, profile
 from monitor.canary.identifiers import qualified
@@ -20,6 +21,7 @@ from monitor.cli.common import other_target, read_settings, settings_options
 from monitor.cli.doctor_text import examination_as_json, lines, profiles_as_json
 from monitor.cli.workload import last_runs_of, workload_of
 from monitor.config.settings import Settings
+from monitor.config.suite import FromTableSettings, SuiteSettings
 from monitor.daemon.assembly import resolve_plan, station, targets, wal_ledger
 from monitor.daemon.ledger import Entry
 from monitor.errors import ConfigurationError, TargetError
@@ -40,7 +42,8 @@ from monitor.model import Plan, Run, Target
 @click.option("--like", metavar="DSN|NAME",
               help="Compare with this server instead, read-only; or a target by NAME.")  # fmt: skip
 @click.option("--table", metavar="TABLE[=SHAPE]",
-              help="With --like: compare this table there with a shape's here.")  # fmt: skip
+              help="With --like: compare this table there with a shape's here; default: every table"
+              " that a shape of the suite is made like.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one object a target.")
 @settings_options
 def doctor(
@@ -134,30 +137,58 @@ def _exit_code(findings: Sequence[Finding]) -> int:
 async def _compare_all(
     settings: Settings, name: str | None, other: Target, table: str | None, as_json: bool
 ) -> int:
-    there_name, _, shape = (table or "").partition("=")
-    there = await profile(other, there_name or None)
-    if there_name and there.definition is None:
-        raise ConfigurationError(
-            f"--table: there is no table {there_name} on the other server that its role may name;"
-            " write the schema too, as in public.orders."
-        )
     async with targets(settings, name) as chosen:
+        pairs = {each.name: _pairs(settings.suite_of(each.name), table) for each in chosen}
+        wanted = {there: None for of_target in pairs.values() for there in of_target}
+        there = await profile(other, wanted)
         for each in chosen:
-            here = await profile(each, _counterpart(each, there, shape))
-            findings = [*differences(here, there)]
-            if there.definition is not None:
-                findings += table_differences(here.definition, there.definition)
-            ordered = worst_first(findings)
+            counterparts = _counterparts(each, pairs[each.name], there)
+            here = await profile(each, counterparts.values())
+            findings = worst_first([*differences(here, there),
+                                    *_tables(counterparts, here, there, table)])  # fmt: skip
             if as_json:
-                content = profiles_as_json(each.name, here, there, ordered)
+                content = profiles_as_json(each.name, here, there, findings)
                 click.echo(json.dumps(content, ensure_ascii=False))
             else:
-                for line in lines(each.name, ordered):
+                for line in lines(each.name, findings):
                     click.echo(line)
     return 0
 
 
-def _counterpart(target: Target, there: Profile, shape: str) -> str | None:
-    if there.definition is None:
-        return None
-    return qualified(target.schema, shape or there.definition.name.rpartition(".")[2])
+def _pairs(suite: SuiteSettings, table: str | None) -> dict[str, str]:
+    """Tables there and the shapes here that stand for them: those of --table, or all that are made
+    like one. No shape: the one that is called as the table.
+    """
+    sources = (c.shape.source() for c in suite.cases if isinstance(c.shape, FromTableSettings))
+    made = {source.table: source.name for source in sources}
+    if table is None:
+        return made
+    there, _, shape = table.partition("=")
+    return {there: shape or made.get(there, "")}
+
+
+def _counterparts(target: Target, pairs: Mapping[str, str], there: Profile) -> dict[str, str]:
+    """Our table for each of theirs, by its qualified name."""
+    names = {
+        table: shape or found.name.rpartition(".")[2]
+        for table, shape in pairs.items()
+        if (found := there.definitions.get(table)) or shape
+    }
+    return {table: qualified(target.schema, name) for table, name in names.items()}
+
+
+def _tables(
+    counterparts: Mapping[str, str], here: Profile, there: Profile, asked: str | None
+) -> Iterator[Finding]:
+    missing = "there is no table {} on the other server that its role may name"
+    if asked is not None and not there.definitions:
+        name = asked.partition("=")[0]
+        raise ConfigurationError(
+            f"--table: {missing.format(name)}; write the schema too, as in public.orders."
+        )
+    for table, ours in counterparts.items():
+        definition = there.definitions.get(table)
+        if definition is None:
+            yield info("like_table", missing.format(table))
+        else:
+            yield from table_differences(here.definitions.get(ours), definition)

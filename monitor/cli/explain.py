@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -15,6 +16,7 @@ from monitor.cli.explain_text import explained_as_json, print_explained
 from monitor.cli.exploring import ended_politely
 from monitor.cli.table import console
 from monitor.config.settings import Settings
+from monitor.config.suite import SuiteSettings
 from monitor.daemon.assembly import targets
 from monitor.daemon.evidence import explain_target, to_keep
 from monitor.daemon.exploration import recall, remember
@@ -22,6 +24,21 @@ from monitor.measure.explain import Explained
 from monitor.model import Plan, Target
 from monitor.suite import catalog
 from monitor.suite.exploration import EXPLAIN_ROWS, explain_cases
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is to be explained of every target, each with its own suite."""
+
+    strategies: tuple[str, ...]
+    shape: str | None
+    rows: int
+    wait_seconds: float
+
+    def plan(self, suite: SuiteSettings) -> Plan:
+        return explain_cases(
+            suite, catalog.load(suite.plugins), self.strategies, self.shape, self.rows
+        )
 
 
 @click.command()
@@ -73,11 +90,9 @@ def explain(
     rolled back. Kept in the store for each environment, and shown beside the one before.
     """
     settings = read_settings(options, quiet=True)
-    known = catalog.load(settings.suite.plugins)
-    plan = explain_cases(settings.suite, known, strategies, shape, rows)
-    passing = shape is not None
+    asked = _Asked(strategies, shape, rows, wait_seconds)
     with ended_politely():
-        found = asyncio.run(_explain(settings, plan, target, wait_seconds, passing=passing))
+        found = asyncio.run(_explain(settings, target, asked))
     asyncio.run(_report(settings, found, as_json, full))
     return 1 if any(case.failure for each in found for case in each.explanations) else 0
 
@@ -94,18 +109,20 @@ async def _report(settings: Settings, found: list[Explained], as_json: bool, ful
         await remember(settings, to_keep(each))
 
 
-async def _explain(
-    settings: Settings, plan: Plan, name: str | None, wait_seconds: float, *, passing: bool
-) -> list[Explained]:
+async def _explain(settings: Settings, name: str | None, asked: _Asked) -> list[Explained]:
     async with targets(settings, name) as chosen:
-        return [await _one(settings, plan, each, wait_seconds, passing) for each in chosen]
+        plans = [asked.plan(settings.suite_of(each.name)) for each in chosen]
+        return [
+            await _one(settings, plan, each, asked)
+            for plan, each in zip(plans, chosen, strict=True)
+        ]
 
 
-async def _one(
-    settings: Settings, plan: Plan, target: Target, wait_seconds: float, passing: bool
-) -> Explained:
+async def _one(settings: Settings, plan: Plan, target: Target, asked: _Asked) -> Explained:
     canary = Canary(target)
     try:
-        return await explain_target(settings, plan, canary, wait_seconds, passing=passing)
+        return await explain_target(
+            settings, plan, canary, asked.wait_seconds, passing=asked.shape is not None
+        )
     finally:
         await canary.dispose()

@@ -87,25 +87,15 @@ def overhead(
     kind = cast("Literal['round', 'batch']", transaction)
     only = rows[0] if len(rows) == 1 and not rebuild else None
     conditions = Conditions(strategies, shape, only, rounds, batch_size, kind, prefill)
+    suite = settings.suite_of(target)
+    known = catalog.load(suite.plugins)
     if rebuild:
         builds: tuple[IndexBuild, ...] = ("plain", "concurrently") if concurrently else ("plain",)
-        plan = _rebuild_plan(settings, names, rows or REBUILD_ROWS, builds, conditions)
+        counts = rows or REBUILD_ROWS
+        plan = rebuild_plan(names, counts, builds, conditions, suite, known)
     else:
-        plan = overhead_plan(
-            names, conditions, settings.suite, catalog.load(settings.suite.plugins)
-        )
+        plan = overhead_plan(names, conditions, suite, known)
     return _measure(settings, plan, target, wait_seconds, as_json, rebuild)
-
-
-def _rebuild_plan(
-    settings: Settings,
-    names: tuple[str, ...],
-    counts: tuple[int, ...],
-    builds: tuple[IndexBuild, ...],
-    conditions: Conditions,
-) -> Plan:
-    known = catalog.load(settings.suite.plugins)
-    return rebuild_plan(names, counts, builds, conditions, settings.suite, known)
 
 
 def _measure(

@@ -75,9 +75,8 @@ def sweep(
         return _show_stored(settings, target, as_json)
     kind = cast("Literal['round', 'batch']", transaction)
     conditions = Conditions(strategies, shape, rows, rounds, batch_size, kind, prefill)
-    plan = sweep_plan(
-        over, values, conditions, settings.suite, catalog.load(settings.suite.plugins)
-    )
+    suite = settings.suite_of(target)
+    plan = sweep_plan(over, values, conditions, suite, catalog.load(suite.plugins))
     with ended_politely(), progress_bar() as progress:
         runs = asyncio.run(
             explore(settings, plan.plan, target, wait_seconds, no_progress if as_json else progress)

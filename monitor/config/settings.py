@@ -140,8 +140,8 @@ class Settings(BaseSettings):
         own = self.targets[target].interval if target in self.targets else None
         return self.interval if own is None else own
 
-    def suite_of(self, target: str) -> SuiteSettings:
-        """The suite that a target is measured by."""
+    def suite_of(self, target: str | None) -> SuiteSettings:
+        """The suite that a target is measured by; None: the general one."""
         name = self.targets[target].suite if target in self.targets else None
         return self.suite if name is None else self.suites[name]
 

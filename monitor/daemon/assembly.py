@@ -49,7 +49,7 @@ def resolve_plan(
 
     Raises ConfigurationError.
     """
-    suite = settings.suite if target is None else settings.suite_of(target)
+    suite = settings.suite_of(target)
     return plan.resolve(suite, catalog.load(suite.plugins), strategies)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,9 @@ from tests.integration.commands import Command, command_fixture  # noqa: F401
 from tests.integration.helpers import all_empty, gone
 from tests.integration.poolers import pooled
 from tests.servers import Server
+from tests.slow_network import slow_network
+
+TWO = ("--strategy", "asyncpg_copy", "--strategy", "core_executemany")
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +63,27 @@ def test_the_table_tells_what_the_second_way_adds(
     assert "main by Unix socket: PostgreSQL" in ended.out
     assert "over Unix socket: what it adds, µs per row" in ended.out
     assert ended.out.count("asyncpg_copy") >= 4
+
+
+def test_a_network_of_known_slowness_is_found_where_it_is(
+    database: Database, command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    address = f":{database.server.port}/"
+    with slow_network(database.server.port, tmp_path) as network:
+        dsn = database.server.tcp_dsn(database.name)
+        monkeypatch.setenv("INGEST_CANARY_TARGETS__MAIN__DSN", dsn)
+        monkeypatch.setenv(
+            "INGEST_CANARY_TARGETS__FAR__DSN", dsn.replace(address, f":{network.port}/")
+        )
+        network.delay(0.04)
+        ended = command("measure", "--target", "main", "--also", "far", "--json", *TWO)
+    assert ended.code == 0, ended.err
+    for each in json.loads(ended.out.splitlines()[2])["comparison"]["cases"]:
+        added = {name: 200 * share["median"] for name, share in each["seconds_per_row"].items()}
+        # One answer is waited for at COMMIT, and one at least before it; each 80 ms later.
+        assert added["commit"] > 0.07
+        assert added["rest"] > 0.07
+        assert added["wall"] > 0.15
 
 
 def test_a_pooler_in_session_mode_is_a_way_too(

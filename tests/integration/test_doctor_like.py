@@ -105,3 +105,26 @@ def test_production_may_be_named_instead_of_written_out(
     ended = command("doctor", "--like", "twin", "--target", "main")
     assert ended.code == 0
     assert "both are the same server" in ended.out
+
+
+def test_tables_that_shapes_are_made_like_are_compared_without_being_named(
+    database: Database, production: Server, command: Command, tmp_path: Path
+) -> None:
+    config = tmp_path / "like.toml"
+    config.write_text(
+        f'[targets.main]\ndsn = "{database.dsn}"\n[suite]\nrows = 100\nrounds = 1\n'
+        'cases = [{ strategy = "asyncpg_copy",'
+        f' shape = {{ from_table = "public.orders", dsn = "{production.dsn()}" }} }}]\n'
+    )
+    compare = ("doctor", "--like", production.dsn(), "--config", str(config))
+    assert "public.orders has no counterpart on the canary yet" in command(*compare).out
+    assert command("measure", "--config", str(config)).code == 0
+    ended = command(*compare, "--json")
+    found = {each["check"]: each for each in json.loads(ended.out)["findings"]}
+    assert found["like_table"]["severity"] == "ok"
+    assert "ingest_canary.public.orders / public.orders" in found["like_table"]["evidence"]
+
+    production.sql("CREATE INDEX later ON public.orders (amount)")
+    text = command(*compare).out
+    production.sql("DROP INDEX public.later")
+    assert "indexes only in production: btree (amount)" in text

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from monitor.canary.connection import Canary
-from monitor.cli import main as command_line
 from monitor.config.load import load
 from monitor.daemon.evidence import keep_evidence
 from monitor.daemon.exploration import recall
@@ -24,6 +20,7 @@ from monitor.daemon.fingerprint_key import fingerprint_key
 from monitor.measure.runner import Runner
 from monitor.model import Target
 from tests.conftest import Database
+from tests.integration.commands import Command, command_fixture  # noqa: F401
 from tests.integration.helpers import (
     LIMITS,
     SCHEMA,
@@ -35,43 +32,11 @@ from tests.integration.helpers import (
 from tests.servers import wait_until
 
 
-@dataclass
-class Ended:
-    """How a command ended, and what it printed."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Command = Callable[..., Ended]
-
-
 @pytest.fixture
-def canary(
-    database: Database,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Command:
+def canary(database: Database, command: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
     """``ingest-canary`` with some arguments, its target the test's database."""
-    monkeypatch.setenv("INGEST_CANARY_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("INGEST_CANARY_TARGETS__MAIN__DSN", database.dsn)
-    monkeypatch.setenv("COLUMNS", "120")
-
-    def call(*arguments: str) -> Ended:
-        monkeypatch.setattr("sys.argv", ["ingest-canary", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            command_line.main()
-        printed = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return Ended(ended.value.code, printed.out, printed.err)
-
-    return call
+    return command
 
 
 SWEEP = ("sweep", "--values", "10,50,100,200", "--rows", "200", "--rounds", "2")
@@ -210,6 +175,18 @@ def test_explain_prints_sql_verdict_and_plan(canary: Command) -> None:
     full = canary("explain", "--rows", "300", "--strategy", "core_insertmanyvalues", "--full")
     assert "… 299 more" not in full.out
     assert "$900" in full.out
+
+
+def test_each_target_is_explored_by_its_own_suite(
+    canary: Command, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INGEST_CANARY_TARGETS__MAIN__SUITE", "narrow")
+    cases = '[{"strategy": "asyncpg_unnest", "batch_size": 7}]'
+    monkeypatch.setenv("INGEST_CANARY_SUITES__NARROW__CASES", cases)
+    done = canary("explain", "--rows", "50", "--json")
+    assert [each["strategy"] for each in done.json["cases"]] == ["asyncpg_unnest"]
+    done = canary(*SWEEP, "--target", "main", "--json")
+    assert [each["strategy"] for each in done.json["curves"]] == ["asyncpg_unnest"]
 
 
 def test_what_is_explained_is_kept_for_each_environment(

@@ -5,16 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 
-from monitor.cli import main as command_line
 from monitor.environment import Environment
 from monitor.store.database import Location
 from monitor.store.records import SeriesKey
+from tests.integration.commands import Command, Ended, command_fixture  # noqa: F401
 from tests.integration.histories import (
     DAY,
     FIRST,
@@ -35,38 +34,15 @@ from tests.stores import (
 )
 
 
-@dataclass
-class Ended:
-    """How a command ended, and what it printed."""
-
-    code: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Ended]
-
-
 @pytest.fixture
-def history(
-    location: Location, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
+def history(location: Location, command: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
     """``ingest-canary history`` with some arguments, on the store at ``location``."""
     monkeypatch.setenv("INGEST_CANARY_DATA_DIR", str(location.path.parent))
     monkeypatch.setenv("COLUMNS", "100")
     if location.url:
         monkeypatch.setenv("INGEST_CANARY_STORE__URL", location.url)
         monkeypatch.setenv("INGEST_CANARY_STORE__SCHEMA", location.schema)
-
-    def call(*arguments: str) -> Ended:
-        monkeypatch.setattr("sys.argv", ["ingest-canary", "history", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            command_line.main()
-        printed = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return Ended(ended.value.code, printed.out, printed.err)
-
-    return call
+    return partial(command, "history")
 
 
 def complaint(ended: Ended) -> str:

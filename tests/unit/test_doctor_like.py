@@ -9,7 +9,8 @@ import pytest
 
 from monitor.canary.checks.facts import Identity
 from monitor.canary.checks.finding import Finding
-from monitor.canary.checks.like import differences, table_differences
+from monitor.canary.checks.like import differences
+from monitor.canary.checks.like_table import table_differences
 from monitor.canary.checks.profile import Definition, Profile
 from monitor.canary.checks.settings import Setting, Settings
 from tests.doctor_facts import AT, SETTINGS
@@ -21,11 +22,11 @@ PROFILE = Profile(
     settings=Settings(SETTINGS),
     mattering=frozenset(SETTINGS) - {"max_connections"},
     extensions={"pg_stat_statements": "1.12", "plpgsql": "1.0"},
-    definition=None,
+    definitions={},
 )
 TABLE = Definition(
     name="ingest_canary.orders",
-    columns=4,
+    columns=("integer", "integer", "numeric", "text"),
     options=("autovacuum_enabled=false",),
     indexes=("CREATE UNIQUE INDEX orders_pkey ON ingest_canary.orders USING btree (id)",),
     constraints=(),
@@ -128,15 +129,46 @@ def test_everything_else_about_a_table_is() -> None:
         indexes=("CREATE INDEX by_customer ON public.orders USING btree (customer_id)",),
         constraints=("FOREIGN KEY (customer_id) REFERENCES customers(id)",),
         triggers=("audit",),
-        columns=60,
+        columns=("integer", "numeric", "text", "enum", "enum"),
     )
     assert "USING" not in found["like_index"].evidence
     assert "btree (id)" in found["like_index"].evidence  # the last of the two told
     assert "FOREIGN KEY" in found["like_constraint"].evidence
     assert "audit" in found["like_trigger"].evidence
-    assert "canary 4 columns, production 60" in found["like_columns"].evidence
+    assert "only on the canary: integer" in found["like_columns"].evidence  # the last of the two
 
 
 def test_without_a_counterpart_it_says_how_to_name_one() -> None:
     (finding,) = table_differences(None, TABLE)
     assert "--table NAME=SHAPE" in finding.remedy
+
+
+def test_a_likeness_differs_neither_by_its_types_names_nor_by_its_parents() -> None:
+    ours = replace(
+        TABLE,
+        indexes=(
+            'CREATE INDEX x ON ingest_canary."public.t" USING btree (day)'
+            " WHERE (status = 'new'::ingest_canary.\"public.t/public.status\")",
+        ),
+        constraints=(
+            'FOREIGN KEY (customer_id) REFERENCES ingest_canary."public.t/crm.customers"(id)',
+            "CHECK (((code)::text <> ''::text))",
+            "CHECK ((at > '2020-01-01 00:00:00+00'::timestamp with time zone))",
+        ),
+    )
+    theirs = replace(
+        TABLE,
+        name="public.t",
+        indexes=(
+            "CREATE INDEX y ON public.t USING btree (day) WHERE (status = 'new'::order_status)",
+        ),
+        constraints=(
+            "FOREIGN KEY (customer_id) REFERENCES crm.customers(id)",
+            "CHECK (((code)::text <> ''::text))",
+            "CHECK ((at > '2020-01-01 00:00:00+00'::timestamp with time zone))",
+        ),
+    )
+    (finding,) = table_differences(ours, theirs)
+    assert finding.severity == "ok"
+    changed = replace(theirs, constraints=(*theirs.constraints[:2], "CHECK ((at > now()))"))
+    assert {each.check for each in table_differences(ours, changed)} == {"like_constraint"}

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from monitor.canary.checks.finding import Finding, info, listed, ok, warning, worst_first
 from monitor.canary.checks.platform import LABELS, to_set
-from monitor.canary.checks.profile import Definition, Profile
+from monitor.canary.checks.profile import Profile
 from monitor.canary.checks.settings import Setting
 
 #: Differences that change the figures for certain, not only perhaps.
@@ -214,72 +214,3 @@ def _extensions(canary: Profile, other: Profile) -> Iterator[Finding]:
         yield info("like_extensions", f"only on the canary: {listed(extra, 8)}")
     if not missing and not extra:
         yield ok("like_extensions", "the same")
-
-
-# --- a pair of tables ----------------------------------------------------------------------------
-
-
-def table_differences(canary: Definition | None, other: Definition) -> tuple[Finding, ...]:
-    """In what our table differs from the one that it stands for."""
-    if canary is None:
-        return (
-            warning(
-                "like_table",
-                f"{other.name} has no counterpart on the canary yet",
-                "measure its shape once, or name it: --table NAME=SHAPE",
-            ),
-        )
-    pair = f"{canary.name} / {other.name}"
-    found = [
-        *_lists("like_index", "indexes", pair, _bare(canary), _bare(other)),
-        *_lists("like_constraint", "constraints", pair, canary.constraints, other.constraints),
-        *_lists("like_trigger", "triggers", pair, canary.triggers, other.triggers),
-        *_lists("like_storage", "storage options", pair, _storage(canary), _storage(other)),
-    ]
-    if canary.columns != other.columns:
-        found.append(
-            warning(
-                "like_columns",
-                f"{pair}: canary {canary.columns} columns, production {other.columns}",
-                "give the shape the same columns",
-            )
-        )
-    if not found:
-        found.append(
-            ok("like_table", f"{pair}: the same indexes, constraints, triggers and options")
-        )
-    return worst_first(found)
-
-
-def _bare(definition: Definition) -> tuple[str, ...]:
-    """Indexes without their own and their table's names."""
-    return tuple(
-        ("UNIQUE " if " UNIQUE " in text.partition(" ON ")[0] + " " else "")
-        + text.partition(" USING ")[2]
-        for text in definition.indexes
-    )
-
-
-def _storage(definition: Definition) -> tuple[str, ...]:
-    """Options that shape inserts; autovacuum is off on ours by design."""
-    return tuple(option for option in definition.options if "autovacuum" not in option)
-
-
-def _lists(
-    check: str, what: str, pair: str, here: tuple[str, ...], there: tuple[str, ...]
-) -> Iterator[Finding]:
-    missing, extra = [x for x in there if x not in here], [x for x in here if x not in there]
-    if missing:
-        yield warning(
-            check,
-            f"{pair}: {what} only in production: {listed(missing)}",
-            "give the shape the same",
-            missing=len(missing),
-        )
-    if extra:
-        yield warning(
-            check,
-            f"{pair}: {what} only on the canary: {listed(extra)}",
-            "take them off the shape",
-            extra=len(extra),
-        )

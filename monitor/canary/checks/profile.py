@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from monitor.canary.checks.facts import Identity
@@ -15,10 +15,10 @@ from monitor.model import Target
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A table as the catalogue has it; indexes, constraints and so on as SQL."""
+    """A table as the catalogue has it; columns by their type, indexes and constraints as SQL."""
 
     name: str
-    columns: int
+    columns: tuple[str, ...]
     options: tuple[str, ...]
     indexes: tuple[str, ...]
     constraints: tuple[str, ...]
@@ -28,7 +28,7 @@ class Definition:
 @dataclass(frozen=True, slots=True)
 class Profile:
     """What inserts on a server depend on. ``mattering`` names the settings whose values are
-    compared; ``definition`` is None where no table was asked for or there is none."""
+    compared; ``definitions`` are those of the tables asked for, as far as they are there."""
 
     version: int
     identity: Identity
@@ -36,22 +36,23 @@ class Profile:
     settings: Settings
     mattering: frozenset[str]
     extensions: Mapping[str, str]
-    definition: Definition | None
+    definitions: Mapping[str, Definition]
 
 
-async def profile(target: Target, table: str | None = None) -> Profile:
-    """Look at a server, and at one table by its name. Raises TargetError."""
+async def profile(target: Target, tables: Iterable[str] = ()) -> Profile:
+    """Look at a server, and at tables by their names. Raises TargetError."""
     with translated(target):
         async with connected(target) as (driver, _), read_only(driver):
-            return await _Profiles(driver, target).profile(table)
+            return await _Profiles(driver, target).profile(tables)
 
 
 class _Profiles(Looks):
-    async def profile(self, table: str | None) -> Profile:
+    async def profile(self, tables: Iterable[str]) -> Profile:
         settings = await self.settings()
         platform = next(iter(await self._fetch("platform") or ()), None)
         mattering = await self._fetch("settings") or []
         extensions = await self._fetch("extensions") or []
+        looked = {table: await self._definition(table) for table in tables}
         return Profile(
             version=self._version,
             identity=await self.identity(),
@@ -63,7 +64,7 @@ class _Profiles(Looks):
             settings=settings,
             mattering=frozenset(row["name"] for row in mattering if " " not in row["name"]),
             extensions={row["name"]: row["version"] for row in extensions},
-            definition=await self._definition(table) if table else None,
+            definitions={name: found for name, found in looked.items() if found is not None},
         )
 
     async def _definition(self, table: str) -> Definition | None:
@@ -72,8 +73,7 @@ class _Profiles(Looks):
             return None
         row = rows[0]
         lists = {
-            name: tuple(row[name]) for name in ("options", "indexes", "constraints", "triggers")
+            name: tuple(row[name])
+            for name in ("columns", "options", "indexes", "constraints", "triggers")
         }
-        return Definition(
-            name=f"{row['schema']}.{row['relation']}", columns=row["columns"], **lists
-        )
+        return Definition(name=f"{row['schema']}.{row['relation']}", **lists)

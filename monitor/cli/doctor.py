@@ -169,12 +169,11 @@ def _pairs(suite: SuiteSettings, table: str | None) -> dict[str, str]:
 
 def _counterparts(target: Target, pairs: Mapping[str, str], there: Profile) -> dict[str, str]:
     """Our table for each of theirs, by its qualified name."""
-    names = {
-        table: shape or found.name.rpartition(".")[2]
-        for table, shape in pairs.items()
-        if (found := there.definitions.get(table)) or shape
+    named_alike = {
+        table: found.name.rpartition(".")[2] for table, found in there.definitions.items()
     }
-    return {table: qualified(target.schema, name) for table, name in names.items()}
+    names = {table: shape or named_alike.get(table) for table, shape in pairs.items()}
+    return {table: qualified(target.schema, name) for table, name in names.items() if name}
 
 
 def _tables(

@@ -162,7 +162,7 @@ class LimitSettings(Section):
     """Seconds that a run may take before it is ended."""
     max_table_bytes: ByteSize = ByteSize(1 << 30)
     """Peak size of a canary table with its indexes, in bytes."""
-    max_wal_bytes_per_day: ByteSize = ByteSize(20 << 30)
+    max_wal_bytes_per_day: ByteSize = ByteSize(32 << 30)
     """WAL that our runs may write in any 24 hours, in bytes, by what was measured."""
 
     def limits(self) -> Limits:

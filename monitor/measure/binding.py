@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
+from warnings import filterwarnings
 
 from sqlalchemy import Column, MetaData, Table
+from sqlalchemy.exc import SAWarning
 from sqlalchemy.orm import registry
 from sqlalchemy.sql import quoted_name
 from sqlalchemy.sql.schema import CallableColumnDefault, ScalarElementColumnDefault
@@ -90,6 +92,8 @@ def bind(plan: Plan, schema: str) -> Binding:
 
     Shapes not yet read are left out.
     """
+    # Rows like those of a table without any key may be alike, which is no mistake here.
+    filterwarnings("ignore", "Identity map already had an identity", SAWarning)
     metadata = metadata_for(schema)
     parents = _bind_parents(plan, metadata)
     ready = [shape for shape in plan.shapes if not shape.source or shape.blueprint]

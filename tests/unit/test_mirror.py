@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import MetaData
 
 from monitor.errors import TargetRefused
 from monitor.source import (
@@ -252,7 +253,7 @@ def test_names_of_types_are_exchanged_in_expressions_and_nowhere_else() -> None:
 
 def test_a_table_that_the_server_fills_alone_is_refused() -> None:
     source = table(column(1, "id", identity="a"), constraints=(unique("k", "p", 1),))
-    with pytest.raises(TargetRefused, match="the server fills every column that can be copied"):
+    with pytest.raises(TargetRefused, match="it has no column that can be copied"):
         likeness(source, "public.t", "s", 10)
 
 
@@ -335,3 +336,23 @@ def test_names_fit_and_stay_different() -> None:
 )
 def test_arrays_are_written_as_the_server_reads_them(values: Any, expected: str | None) -> None:
     assert array_literal(values) == expected
+
+
+def mapped_key(source: SourceTable, count: int = 500) -> list[str]:
+    built = likeness(source, "public.t", "s", count).build(MetaData())
+    return [column.name for column in built.primary_key]
+
+
+def test_a_key_too_small_to_tell_rows_apart_is_not_the_mapped_class_s() -> None:
+    columns = (column(1, "mood", ENUM), column(2, "n", not_null=False))
+    source = table(*columns, constraints=(unique("k", "p", 1),))
+    assert mapped_key(source) == ["n"]
+    assert len({row["n"] for row in rows_of(source)}) == 500
+    small = table(column(1, "mood", ENUM), column(2, "other", ENUM))
+    assert mapped_key(small) == ["mood", "other"]
+    assert mapped_key(table(*columns, constraints=(unique("k", "p", 1),)), count=2) == ["mood"]
+
+
+def test_a_table_without_columns_is_refused() -> None:
+    with pytest.raises(TargetRefused, match="nothing to insert"):
+        likeness(table(), "public.t", "s", 10)

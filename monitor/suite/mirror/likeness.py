@@ -77,19 +77,19 @@ def _decide(
     in_keys |= set(source.partition_columns)
     columns = copied_columns(source, ours, in_keys, findings)
     by_number = {column.source.number: column for column in columns}
+    if not any(column.filler == "rows" for column in columns):
+        raise TargetRefused(
+            f"from_table {source.schema}.{source.name}: it has no column that can be copied and"
+            " that the server does not fill, so there is nothing to insert."
+        )
     how = partitioning(source, by_number, findings)
     draft = Draft(source, table, schema, by_number, ours)
     keys = _foreign_keys(draft, findings)
     columns = [_settled(column, how, draft) for column in columns]
     draft = replace(draft, columns={column.source.number: column for column in columns})
-    unique, orm_key = unique_keys(draft)
+    unique, orm_key = unique_keys(draft, rows)
     columns = [replace(c, null_share=0.0) if c.name in orm_key else c for c in columns]
     filled = {column.name: column for column in columns if column.filler == "rows"}
-    if not filled:
-        raise TargetRefused(
-            f"from_table {source.schema}.{source.name}: the server fills every column that can be"
-            " copied, so there is nothing to insert."
-        )
     slots = slots_of(filled, [source.names(key.constraint.columns) for key in keys])
     roles = assign(slots, [key for key in unique if not _filled_by_sequence(key, columns)], rows)
     made = cells(filled, slots, roles)

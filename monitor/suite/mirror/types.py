@@ -26,17 +26,19 @@ from monitor.source import SourceColumn, SourceType
 from monitor.suite.mirror.values import Form, maker_for
 from monitor.suite.server_type import ServerType
 
-#: Types without a binary form in asyncpg, so that COPY cannot carry them, xml, which not every
-#: server can, and citext, which is an extension's; and what they are measured as: the name in DDL
-#: and in the catalogue.
-_AS_TEXT = ("citext", "jsonpath", "macaddr", "macaddr8", "tsquery", "tsvector", "xml")
+#: Types without a binary form in asyncpg, so that COPY cannot carry them, paths and polygons, which
+#: it takes for arrays in arrays, xml, which not every server can, and citext, which is an
+#: extension's; and what they are measured as: the name in DDL and in the catalogue.
+_AS_TEXT = (
+    "citext", "jsonpath", "macaddr", "macaddr8", "path", "polygon", "tsquery", "tsvector", "xml",
+)  # fmt: skip
 _SUBSTITUTES: Mapping[str, tuple[str, str]] = {
     "money": ("bigint", "int8"),
     **dict.fromkeys(_AS_TEXT, ("text", "text")),
 }
 
 #: Types whose arrays have no text that is known here.
-_NO_ARRAYS = ("point", "circle", "box", "lseg", "path", "polygon", "line", "bit", "char")
+_NO_ARRAYS = ("point", "circle", "box", "lseg", "line", "bit", "char")
 
 
 @dataclass(frozen=True, slots=True)

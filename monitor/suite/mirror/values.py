@@ -259,10 +259,6 @@ _MAKERS: Mapping[str, Callable[[Form], Maker]] = {
     "circle": lambda form: _points(form, lambda x, y: asyncpg.Circle(asyncpg.Point(x, y), 1.0)),
     "box": lambda form: _points(form, lambda x, y: asyncpg.Box((x + 1, y + 1), (x, y))),
     "lseg": lambda form: _points(form, lambda x, y: asyncpg.LineSegment((x, y), (x + 1, y))),
-    "path": lambda form: _points(form, lambda x, y: asyncpg.Path((x, y), (x + 1, y))),
-    "polygon": lambda form: _points(
-        form, lambda x, y: asyncpg.Polygon((x, y), (x + 1, y), (x, y + 1))
-    ),
     "line": lambda form: _points(form, lambda x, y: asyncpg.Line(1.0, x, y)),
     **{f"{name}range": _ranges(of) for name, of in _RANGES.items()},
 }

@@ -190,4 +190,5 @@ def _tables(
         if definition is None:
             yield info("like_table", missing.format(table))
         else:
-            yield from table_differences(here.definitions.get(ours), definition)
+            made_like = asked is None
+            yield from table_differences(here.definitions.get(ours), definition, likeness=made_like)

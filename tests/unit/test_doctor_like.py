@@ -163,7 +163,7 @@ def test_a_likeness_differs_neither_by_its_types_names_nor_by_its_parents() -> N
             "CREATE INDEX y ON public.t USING btree (day) WHERE (status = 'new'::order_status)",
         ),
         constraints=(
-            "FOREIGN KEY (customer_id) REFERENCES crm.customers(id)",
+            "FOREIGN KEY (customer_id) REFERENCES crm.customers(id) ON DELETE SET NULL (x, y)",
             "CHECK (((code)::text <> ''::text))",
             "CHECK ((at > '2020-01-01 00:00:00+00'::timestamp with time zone))",
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 #: How the value of a setting begins that is known by a keyed hash only, and which client fact
 #: names the key.
@@ -26,6 +26,16 @@ class Environment:
     client: Mapping[str, str]
     tables: Mapping[str, str]
     fingerprint: str
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, as JSON can hold it; ``Environment(**…)`` takes it back."""
+        return {
+            "server_version": self.server_version,
+            "server": dict(self.server),
+            "client": dict(self.client),
+            "tables": dict(self.tables),
+            "fingerprint": self.fingerprint,
+        }
 
     def differences(self, other: Environment) -> tuple[Difference, ...]:
         """What is otherwise in ``other``, the later one, than here: one entry per fact.

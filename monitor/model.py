@@ -254,6 +254,16 @@ class CaseSummary:
     rest_seconds_per_row: float | None
     wal_bytes_per_row: float | None
 
+    @property
+    def seconds_per_row(self) -> dict[str, float | None]:
+        """The parts of the wall time by name."""
+        return {
+            "client": self.client_seconds_per_row,
+            "server": self.server_seconds_per_row,
+            "commit": self.commit_seconds_per_row,
+            "rest": self.rest_seconds_per_row,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Overhead:

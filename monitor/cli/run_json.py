@@ -7,7 +7,6 @@ from dataclasses import asdict
 from statistics import median
 from typing import Any
 
-from monitor.environment import Environment
 from monitor.measure.summary import wall_shares
 from monitor.model import CaseResult, Failure, Overhead, Run
 
@@ -26,25 +25,13 @@ def run_as_json(run: Run) -> dict[str, Any]:
             "wal_bytes": run.wal_bytes,
             "failure": _failure(run.failure) if run.failure else None,
             "notices": [asdict(notice) for notice in run.notices],
-            "environment": _environment(run.environment),
+            "environment": run.environment.as_json() if run.environment else None,
         },
         "cases": [_case(result) for result in run.cases],
         "probes": {
             name: {"median": median(values), "values": list(values)}
             for name, values in run.probes.items()
         },
-    }
-
-
-def _environment(environment: Environment | None) -> dict[str, Any] | None:
-    if environment is None:
-        return None
-    return {
-        "fingerprint": environment.fingerprint,
-        "server_version": environment.server_version,
-        "server": dict(environment.server),
-        "client": dict(environment.client),
-        "tables": dict(environment.tables),
     }
 
 
@@ -62,14 +49,7 @@ def _case(result: CaseResult) -> dict[str, Any]:
         "rows_per_second_fast": summary.rows_per_second_fast if summary else None,
         "mean_exec_time_seconds": summary.mean_exec_time_seconds if summary else None,
         "rows_per_call": summary.rows_per_call if summary else None,
-        "seconds_per_row": {
-            "client": summary.client_seconds_per_row,
-            "server": summary.server_seconds_per_row,
-            "commit": summary.commit_seconds_per_row,
-            "rest": summary.rest_seconds_per_row,
-        }
-        if summary
-        else None,
+        "seconds_per_row": summary.seconds_per_row if summary else None,
         "share_of_wall": _shares(result),
         "wal_bytes_per_row": summary.wal_bytes_per_row if summary else None,
         "overhead": _overhead(result.overhead) if result.overhead else None,

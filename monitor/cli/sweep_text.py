@@ -145,14 +145,7 @@ def _point_as_json(point: Point) -> dict[str, Any]:
         "late_batch_ratio": estimate_as_json(point.late),
         "sags": point.sags,
         "rows_per_call": summary.rows_per_call if summary else None,
-        "seconds_per_row": {
-            "client": summary.client_seconds_per_row,
-            "server": summary.server_seconds_per_row,
-            "commit": summary.commit_seconds_per_row,
-            "rest": summary.rest_seconds_per_row,
-        }
-        if summary
-        else None,
+        "seconds_per_row": summary.seconds_per_row if summary else None,
         "wal_bytes_per_row": summary.wal_bytes_per_row if summary else None,
     }
 

@@ -103,8 +103,7 @@ def _row(result: CaseResult) -> Iterator[str]:
     yield f"{rate.median:,.0f}"
     yield f"{short_rate(rate.low)}–{short_rate(rate.high)}"
     shares = wall_shares(result.counted)
-    for part in ("client", "server", "commit", "rest"):
-        seconds = getattr(summary, f"{part}_seconds_per_row")
+    for part, seconds in summary.seconds_per_row.items():
         yield f"{_microseconds(seconds)} {_share(getattr(shares, part))}"
     yield "–" if summary.rows_per_call is None else f"{summary.rows_per_call:,.0f}"
 

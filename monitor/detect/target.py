@@ -79,7 +79,7 @@ def encode_target(state: TargetState) -> dict[str, Any]:
         ],
         "silent": [[_key(case), runs] for case, runs in state.silent.items()],
         "false_alarms": [[encode_place(place), n] for place, n in state.false_alarms.items()],
-        "environment": _encode_environment(state.environment),
+        "environment": state.environment.as_json() if state.environment else None,
         "transitions": [
             [each.number, [encode_difference(found) for found in each.differences]]
             for each in state.transitions
@@ -117,15 +117,3 @@ def decode_target(plain: dict[str, Any]) -> TargetState:
 
 def _key(case: CaseKey) -> list[Any]:
     return [case.strategy, case.shape, case.batch_size, case.variant]
-
-
-def _encode_environment(environment: Environment | None) -> dict[str, Any] | None:
-    if environment is None:
-        return None
-    return {
-        "server_version": environment.server_version,
-        "server": dict(environment.server),
-        "client": dict(environment.client),
-        "tables": dict(environment.tables),
-        "fingerprint": environment.fingerprint,
-    }

@@ -51,7 +51,7 @@ def encode(record: RunRecord) -> bytes:
         "outcome": record.outcome,
         "rounds": record.rounds,
         "wal_bytes": record.wal_bytes,
-        "environment": _environment(record.environment),
+        "environment": record.environment.as_json() if record.environment else None,
         "probes": {name: list(values) for name, values in record.probes.items()},
         "notices": [asdict(notice) for notice in record.notices],
         "failures": [_failure(row) for row in record.failures],
@@ -106,18 +106,6 @@ def _moment(text: str) -> datetime:
     if at.tzinfo is None:
         raise ValueError(f"{text} has no time zone")
     return at
-
-
-def _environment(environment: Environment | None) -> dict[str, Any] | None:
-    if environment is None:
-        return None
-    return {
-        "server_version": environment.server_version,
-        "server": dict(environment.server),
-        "client": dict(environment.client),
-        "tables": dict(environment.tables),
-        "fingerprint": environment.fingerprint,
-    }
 
 
 def _judgement(judgement: Judgement | None) -> dict[str, Any] | None:

@@ -76,15 +76,24 @@ def where(signal: str, strategies: int, moved_probes: Sequence[str]) -> Where:
 
 
 def differences_between(
-    transitions: Sequence[Transition], low: int, high: int
+    transitions: Sequence[Transition], low: int, high: int, *, dearer: bool
 ) -> tuple[Difference, ...]:
-    """What changed in the environment in the runs from ``low`` to ``high``."""
+    """What changed in the environment in the runs from ``low`` to ``high`` and can have made
+    inserts ``dearer``, or cheaper."""
     return tuple(
         difference
         for transition in transitions
         if low <= transition.number <= high
         for difference in transition.differences
+        if _can_have_made(difference, dearer)
     )
+
+
+def _can_have_made(difference: Difference, dearer: bool) -> bool:
+    """An index that went makes no insert dearer, and one that came makes none cheaper."""
+    if difference.part != "tables" or not _is_index(difference):
+        return True
+    return difference.after is not None if dearer else difference.before is not None
 
 
 def cause_of(differences: Sequence[Difference], calls_changed: bool = False) -> str:

@@ -218,13 +218,13 @@ class Report:
         The environment is read when a run starts, so what changes during a run shows in the next.
         Where nothing did, a start that was estimated two runs off is allowed for.
         """
-        numbers = self.state.numbers
+        numbers, transitions, dearer = self.state.numbers, self.state.transitions, found.effect > 0
         low, high = found.low, _neighbour(numbers, found.high, 1)
-        exact = differences_between(self.state.transitions, low, high)
+        exact = differences_between(transitions, low, high, dearer=dearer)
         if exact:
             return exact
         low, high = _neighbour(numbers, low, -_SLACK_RUNS), _neighbour(numbers, high, _SLACK_RUNS)
-        return differences_between(self.state.transitions, low, high)
+        return differences_between(transitions, low, high, dearer=dearer)
 
     def _calls_changed(self, case: CaseKey | None, found: Opened) -> bool:
         if case is None:

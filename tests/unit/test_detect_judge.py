@@ -11,7 +11,15 @@ from typing import Any
 
 import pytest
 
-from monitor.detect.attribution import Moved, cause_of, component, support, where
+from monitor.detect.attribution import (
+    Moved,
+    Transition,
+    cause_of,
+    component,
+    differences_between,
+    support,
+    where,
+)
 from monitor.detect.judge import accept, judge
 from monitor.detect.outlook import expected_false_alarms, with_outlook
 from monitor.detect.parameters import Parameters
@@ -281,6 +289,15 @@ PYTHON = Difference("client", "python", "3.11", "3.12")
 )
 def test_the_cause_is_one_word(differences: list[Difference], calls: bool, cause: str) -> None:
     assert cause_of(differences, calls) == cause
+
+
+def test_an_index_that_went_explains_no_rise_and_one_that_came_no_fall() -> None:
+    came = Difference("tables", "orders", None, INDEX)
+    went = Difference("tables", "orders", INDEX, None)
+    other = Difference("tables", "orders", "fillfactor 70", None)
+    transitions = [Transition(5, (came, other)), Transition(6, (went,)), Transition(9, (PYTHON,))]
+    assert differences_between(transitions, 5, 8, dearer=True) == (came, other)
+    assert differences_between(transitions, 5, 8, dearer=False) == (other, went)
 
 
 def test_the_component_carries_sixty_percent() -> None:

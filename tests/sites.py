@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from monitor.environment import Difference, Environment
-from monitor.export.metrics import render
+from monitor.export.exposition import Exposition, MetricsText, piece
 from monitor.export.site import Site
 from monitor.export.snapshot import Snapshot, TargetTally
 from monitor.export.web import Published, WebServer
@@ -196,10 +196,15 @@ def snapshot(*tallies: TargetTally) -> Snapshot:
     )
 
 
+def metrics_text(text: bytes) -> MetricsText:
+    """What a server shows at /metrics."""
+    return MetricsText.of([piece(text)])
+
+
 @contextmanager
 def served(of: Snapshot) -> Iterator[str]:
     """The address of a server that shows the snapshot."""
-    published = Published(render(of), Site().contents(of))
+    published = Published(Exposition().render(of), Site().contents(of))
     server = WebServer(published, "127.0.0.1", 0)
     server.start()
     try:

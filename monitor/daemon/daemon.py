@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import platform
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from time import monotonic, time
 
-from monitor import __version__
 from monitor.config.settings import Settings
-from monitor.daemon.assembly import recorder, targets, thresholds, wal_ledger
+from monitor.daemon.assembly import recorder, targets, wal_ledger
 from monitor.daemon.measuring import Measuring
 from monitor.daemon.post import Post, man
+from monitor.daemon.publishing import Publisher
 from monitor.daemon.remembering import remember
 from monitor.daemon.replicas import replica
 from monitor.daemon.restore import last_runs
@@ -26,9 +25,6 @@ from monitor.daemon.turns import Turns
 from monitor.daemon.watchdog import Watchdog, clock_set_by
 from monitor.daemon.watching import Watching
 from monitor.errors import StoreError
-from monitor.export.metrics import render
-from monitor.export.site import Site
-from monitor.export.snapshot import Snapshot
 from monitor.export.web import Published, WebServer
 from monitor.measure.clocks import SteadyClock
 from monitor.measure.runner import Progress
@@ -42,8 +38,6 @@ log = logging.getLogger(__name__)
 ABANDON_SECONDS = 3.0
 #: Seconds between two signs of life.
 BEAT_SECONDS = 1.0
-#: Share of the time from which on runs are said to fill it.
-CROWDED = 0.8
 
 Report = Callable[[Run], None]
 
@@ -59,7 +53,6 @@ class Daemon:
         self._report = report
         self._progress = progress
         self._published = Published()
-        self._site = Site()
         self._ledger = wal_ledger(settings)
         self._clock = SteadyClock()
         self._recorder = recorder(settings)
@@ -70,8 +63,10 @@ class Daemon:
         self._drain_seconds = 0.0
         self._posts: dict[str, Post] = {}
         self._working: dict[asyncio.Task[None], Post] = {}
-        self._schedule: Schedule | None = None
-        self._crowded = False
+        self._publisher = Publisher(
+            settings, self._published, self._posts, self._clock, self._recorder, self._replica,
+            self._turns,
+        )  # fmt: skip
 
     def stop(self, drain_seconds: float = 0.0) -> None:
         """Ask for the end; ``run`` returns soon after the run that goes on, or when it has had so
@@ -101,7 +96,7 @@ class Daemon:
                     await post.judge.restore(name)
                     if self._replica is not None:
                         await self._replica.last(name)  # to tell whose turn is next
-                self._publish()
+                self._publisher.publish()
                 await self._serve(self._schedule_of(last))
         finally:
             web.stop()
@@ -140,7 +135,7 @@ class Daemon:
         return Schedule(staggered(intervals, windows, due), due)
 
     async def _serve(self, schedule: Schedule) -> None:
-        self._schedule = schedule
+        self._publisher.schedule = schedule
         measuring = Measuring(
             self._settings,
             self._recorder,
@@ -150,13 +145,13 @@ class Daemon:
             self._replica,
             schedule,
             len(self._posts),
-            self._publish,
+            self._publisher,
             self._report,
         )
         watching = Watching(measuring)
         tallies = {name: post.tally for name, post in self._posts.items()}
         schedule.start()
-        self._publish()  # when the next runs are due
+        self._publisher.publish()  # when the next runs are due
         self._watchdog.start()
         loops = {
             asyncio.create_task(self._handle_events(schedule, measuring)),
@@ -205,11 +200,12 @@ class Daemon:
             task.add_done_callback(self._working.pop)
 
     async def _live(self, schedule: Schedule) -> None:
-        """Show the watchdog that ticks are issued, and keep them where they are when the system's
-        clock is set."""
+        """Show the watchdog that ticks are issued, keep them where they are when the system's clock
+        is set, and publish what had to wait for the end of a run."""
         before = monotonic(), time()
         while True:
             await asyncio.sleep(BEAT_SECONDS)
+            self._publisher.catch_up()
             now = monotonic(), time()
             by, before = clock_set_by(before, now), now
             if by is not None:
@@ -225,45 +221,7 @@ class Daemon:
                 self._turns.progress(post.turn)
             if not post.tally.lock_held:
                 post.tally.lock_held = True  # progress is made under the lock only
-                self._publish()
+                self._publisher.publish_between_rounds()
             self._progress(done, total, what)
 
         return on_progress
-
-    def _publish(self) -> None:
-        for name, post in self._posts.items():
-            post.tally.next_run_at = self._next_run_at(post)
-            post.tally.changes = post.judge.state(name).changes
-            post.tally.false_alarms = post.judge.state(name).false_alarms
-        snapshot = Snapshot(
-            at=self._clock.now(),
-            version=__version__,
-            python=platform.python_version(),
-            targets=tuple(post.tally.snapshot() for post in self._posts.values()),
-            store=self._recorder.health(),
-            thresholds=thresholds(self._settings),
-            runs_at_once=self._settings.runs_at_once,
-        )
-        self._published.contents = self._site.contents(snapshot)
-        self._published.metrics = render(snapshot)
-        self._warn_if_crowded(snapshot.utilisation)
-
-    def _next_run_at(self, post: Post) -> datetime | None:
-        if self._schedule is None:
-            return None
-        expected = self._replica.expected(post.name, post.interval) if self._replica else None
-        if expected is not None:
-            return self._schedule.in_window(post.name, expected)
-        return self._schedule.next_run_at(post.name)
-
-    def _warn_if_crowded(self, utilisation: float) -> None:
-        """Once when runs come to fill their time, before they are skipped for it."""
-        crowded = utilisation > CROWDED
-        if crowded and not self._crowded and len(self._posts) > 1:
-            log.warning(
-                "runs of %d targets take %.0f %% of the time that there is: lengthen intervals,"
-                " raise runs_at_once, or give some targets to another daemon",
-                len(self._posts),
-                100 * utilisation,
-            )
-        self._crowded = crowded

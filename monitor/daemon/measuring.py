@@ -15,6 +15,7 @@ from monitor.daemon.confirming import CONFIRMATION_SECONDS
 from monitor.daemon.evidence import keep_evidence
 from monitor.daemon.ledger import Entry, WalLedger
 from monitor.daemon.post import Post
+from monitor.daemon.publishing import Publisher
 from monitor.daemon.replicas import Replica, retry_at
 from monitor.daemon.restore import last_runs
 from monitor.daemon.telling import tell
@@ -35,8 +36,8 @@ _FOLLOWED = 5
 
 @dataclass(slots=True)
 class Measuring:
-    """Handles ticks; ``publish`` shows what changed, ``report`` hears of every run. When ``ending``
-    nothing begins after a run."""
+    """Handles ticks; ``publisher`` shows what changed, ``report`` hears of every run. When
+    ``ending`` nothing begins after a run."""
 
     settings: Settings
     recorder: Recorder
@@ -46,7 +47,7 @@ class Measuring:
     replica: Replica | None
     schedule: Schedule
     slots: int
-    publish: Callable[[], None]
+    publisher: Publisher
     report: Callable[[Run], None]
     ending: bool = False
 
@@ -78,7 +79,7 @@ class Measuring:
         log.info("%s: run skipped: %s", post.name, reason)
         trigger = what.trigger if isinstance(what, Tick) else "scheduled"
         post.tally.add_skip(reason, self.clock.now(), trigger, count)
-        self.publish()
+        self.publisher.publish()
 
     async def is_paused(self, post: Post) -> bool:
         """Whether settings, a file or people in the store pause the target."""
@@ -108,7 +109,7 @@ class Measuring:
                 post.confirmations.note(post.name, run)
                 self.clock.not_before(run.finished_at)
         await post.judge.restore(post.name)
-        self.publish()
+        self.publisher.publish()
 
     def _turn_of(self, post: Post) -> AbstractAsyncContextManager[Turn]:
         return self.turns.turn(post.name, post.interval.total_seconds() / self.slots)
@@ -135,7 +136,7 @@ class Measuring:
         if tick.trigger == "scheduled":
             self._put_off(post, until)
         await self.follow(post)
-        self.publish()
+        self.publisher.publish_between_rounds()
         return False
 
     async def _put_off_until(self, post: Post) -> datetime | None:
@@ -172,7 +173,7 @@ class Measuring:
             self._locked(post, tick, error)
         finally:
             post.tally.lock_held = False
-            self.publish()
+            self.publisher.publish_between_rounds()
 
     def _locked(self, post: Post, tick: Tick, error: LockHeld) -> None:
         log.info("%s: %s", post.name, error)
@@ -198,7 +199,7 @@ class Measuring:
         standing = post.judge.state(run.target).changes
         judgement, state = await post.judge.judge(run)
         post.tally.add_run(run, judgement)
-        self.publish()
+        self.publisher.publish_between_rounds()
         self.report(run)
         post.confirmations.note(run.target, run)
         if judgement is not None:

@@ -71,6 +71,11 @@ class Turns:
             self._going = [other for other in self._going if other is not turn]
             self._notify()
 
+    @property
+    def going(self) -> bool:
+        """Whether a run goes on and does not hang."""
+        return bool(self._active())
+
     async def pause_between(self) -> None:
         """Return when no run goes on; what is done then must be short and hold up nobody."""
         while self._active():

@@ -38,7 +38,7 @@ class Watching:
             await self._ping(post)
             post.tally.paused = await self._measuring.is_paused(post)
             await self._measuring.follow(post)
-            self._measuring.publish()
+            self._measuring.publisher.publish()
 
     async def _ping(self, post: Post) -> None:
         tally = post.tally
@@ -65,4 +65,4 @@ class Watching:
                 if due:
                     await self._recorder.maintain(self._measuring.clock.now())
                     maintenance_at = monotonic() + MAINTENANCE_SECONDS
-                self._measuring.publish()
+            self._measuring.publisher.publish()

@@ -1,29 +1,19 @@
 """Every metric in one table: name, type, help, labels, and where its values come from.
 
-Rendered to bytes once per published snapshot; a scrape copies them. No metric carries a timestamp:
-Prometheus would drop it after minutes.
+``exposition`` makes text of it. No metric carries a timestamp: Prometheus would drop it after
+minutes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
-from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
-from prometheus_client.exposition import generate_latest
-from prometheus_client.registry import Collector
-
 from monitor.export import verdict_metrics as judged
 from monitor.export.labels import CASE_LABELS, Labels, Values, case_labels
-from monitor.export.snapshot import BUCKETS, Snapshot, TargetSnapshot
+from monitor.export.snapshot import Snapshot, TargetSnapshot
 from monitor.model import CaseKey, CaseSummary, Run
 from monitor.store.recorder import StoreHealth
 from monitor.workload import ExtraKind
@@ -43,6 +33,11 @@ class Definition:
     help: str
     labels: Labels
     values: Callable[[Snapshot], Values]
+
+    @property
+    def of_targets(self) -> bool:
+        """Whether each of its samples is of one target, and of nothing but that target."""
+        return "target" in self.labels
 
 
 # --- where values come from ----------------------------------------------------------------------
@@ -323,53 +318,3 @@ TABLE: tuple[Definition, ...] = (
     Definition("store_write_seconds", "gauge", "How long the last write to the store took.", (),
                of_store(lambda s: s.write_seconds)),
 )  # fmt: skip
-
-
-# --- rendering -----------------------------------------------------------------------------------
-
-
-class SnapshotCollector(Collector):
-    """Turns one snapshot into metric families."""
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
-
-    def collect(self) -> Iterable[Metric]:
-        for definition in TABLE:
-            yield _family(definition, self._snapshot)
-        yield _durations(self._snapshot)
-
-
-def _family(definition: Definition, snapshot: Snapshot) -> Metric:
-    kind = GaugeMetricFamily if definition.kind == "gauge" else CounterMetricFamily
-    name = PREFIX + definition.name
-    family: GaugeMetricFamily | CounterMetricFamily
-    family = kind(name, definition.help, labels=definition.labels)
-    for labels, value in definition.values(snapshot):
-        family.add_metric(labels, value)
-    return family
-
-
-def _durations(snapshot: Snapshot) -> Metric:
-    family = HistogramMetricFamily(
-        f"{PREFIX}insert_duration_seconds",
-        "Wall time of each round, first insert to commit returned.",
-        labels=("target", "strategy"),
-    )
-    for target in snapshot.targets:
-        for strategy, histogram in sorted(target.durations.items()):
-            cumulated, buckets = 0, []
-            for bound, count in zip((*BUCKETS, "+Inf"), histogram.counts, strict=True):
-                cumulated += count
-                buckets.append((str(bound), float(cumulated)))
-            family.add_metric((target.name, strategy), buckets, histogram.seconds)
-    return family
-
-
-def render(snapshot: Snapshot, *, process: bool = True) -> bytes:
-    """The snapshot in Prometheus' text format; with ``process``, memory and CPU of this process."""
-    registry = CollectorRegistry()
-    if process:
-        ProcessCollector(registry=registry)
-    registry.register(SnapshotCollector(snapshot))
-    return generate_latest(registry)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import uvicorn
+from prometheus_client.exposition import gzip_accepted
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -24,6 +25,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from monitor.errors import PortInUse
+from monitor.export.exposition import MetricsText
 from monitor.export.openapi import API
 from monitor.export.site import JSON, Contents, problem
 from monitor.export.static_files import STATIC, static_files
@@ -45,7 +47,7 @@ STOP_SECONDS = 2.0
 class Published:
     """The newest renderings; each replaced as a whole, so a reader never sees half of it."""
 
-    metrics: bytes | None = None
+    metrics: MetricsText | None = None
     contents: Contents = field(default_factory=dict)
 
 
@@ -142,11 +144,15 @@ class WebServer:
         headers = {"Cache-Control": "private, max-age=31536000, immutable"}  # the URL has a version
         return Response(file.content, media_type=file.media_type, headers=headers)
 
-    async def _metrics(self, _request: Request) -> Response:
-        content = self._published.metrics
-        if content is None:
+    async def _metrics(self, request: Request) -> Response:
+        metrics = self._published.metrics
+        if metrics is None:
             return _plain("starting\n", 503)
-        return Response(content, media_type=METRICS_TYPE, headers=_HEADERS)
+        headers = {**_HEADERS, "Vary": "Accept-Encoding"}
+        if gzip_accepted(request.headers.get("Accept-Encoding", "")):
+            headers["Content-Encoding"] = "gzip"
+            return Response(metrics.gzipped(), media_type=METRICS_TYPE, headers=headers)
+        return Response(metrics.plain(), media_type=METRICS_TYPE, headers=headers)
 
     async def _healthy(self, _request: Request) -> Response:
         return _plain("ok\n", 200)

@@ -14,7 +14,8 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from monitor import judgement, model
-from monitor.export.metrics import PREFIX, TABLE, render
+from monitor.export.exposition import render
+from monitor.export.metrics import PREFIX, TABLE
 from monitor.export.snapshot import BUCKETS, Snapshot, TargetTally
 from monitor.judgement import Detector, Judgement, Place, Verdict
 from monitor.model import Failure

@@ -14,8 +14,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from monitor import model
 from monitor.config.settings import Settings
 from monitor.daemon.assembly import thresholds
+from monitor.export.exposition import render
 from monitor.export.labels import CASE_LABELS
-from monitor.export.metrics import PREFIX, TABLE, render
+from monitor.export.metrics import PREFIX, TABLE
 from monitor.export.snapshot import Snapshot, TargetTally
 from monitor.judgement import Place
 from monitor.measure.overhead import with_overheads

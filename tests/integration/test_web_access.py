@@ -22,6 +22,7 @@ from starlette.responses import PlainTextResponse
 from monitor.export import web_access
 from monitor.export.web import Published, WebServer
 from monitor.export.web_access import SECURITY_HEADERS
+from tests.sites import metrics_text
 
 PASSWORD = "s3cr3t-canary"
 #: Of one salt, so that parallel workers name tests alike.
@@ -92,7 +93,7 @@ def site(request: pytest.FixtureRequest, tmp_path: Path, authority: trustme.CA) 
     """A running server; the parameter is the text of its web config."""
     put_certificate(tmp_path, authority)
     (tmp_path / "web.yml").write_text(request.param)
-    published = Published(METRICS)
+    published = Published(metrics_text(METRICS))
     server = WebServer(published, "localhost", 0, tmp_path / "web.yml")
     server.start()
     yield Site(tmp_path, server, published)
@@ -216,7 +217,7 @@ def test_a_password_is_right_as_a_whole_and_not_by_its_beginning(
     longest = "x" * 72
     hashed = bcrypt.hashpw(longest.encode(), SALT).decode()
     (tmp_path / "web.yml").write_text(f"basic_auth_users: {{kim: {hashed}}}")
-    server = WebServer(Published(METRICS), "localhost", 0, tmp_path / "web.yml")
+    server = WebServer(Published(metrics_text(METRICS)), "localhost", 0, tmp_path / "web.yml")
     server.start()
     try:
         site = Site(tmp_path, server, Published())
@@ -358,7 +359,7 @@ def test_the_images_health_check_is_not_content_with_any_answer() -> None:
     async def refuse(scope: Any, receive: Any, send: Any) -> None:
         await PlainTextResponse("no", status_code=500)(scope, receive, send)
 
-    server = WebServer(Published(METRICS), "127.0.0.1", 0)
+    server = WebServer(Published(metrics_text(METRICS)), "127.0.0.1", 0)
     server._server.config.app = refuse
     server.start()
     try:

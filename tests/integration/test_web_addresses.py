@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from monitor.export.web import Published, WebServer
+from tests.sites import metrics_text
 
 METRICS = b"ingest_canary_up 1\n"
 
@@ -37,7 +38,7 @@ def serving(host: str) -> Iterator[WebServer]:
     """A server without a web config."""
     if ":" in host and not socket.has_dualstack_ipv6():
         pytest.skip("this machine has no IPv6")
-    server = WebServer(Published(METRICS), host, 0)
+    server = WebServer(Published(metrics_text(METRICS)), host, 0)
     server.start()
     try:
         yield server

@@ -79,7 +79,7 @@ class Story:
     def headline(self) -> tuple[Change, ...]:
         """The changes of the signal that says best what happened: alarming ones before others."""
         loud = [change for change in self.changes if change.alarming] or list(self.changes)
-        signal = min((change.place.signal for change in loud), key=_rank)
+        signal = min((change.place.signal for change in loud), key=telling_rank)
         return tuple(change for change in loud if change.place.signal == signal)
 
     @property
@@ -163,7 +163,8 @@ def minute(at: datetime) -> str:
 # --- who, what, when, why ------------------------------------------------------------------------
 
 
-def _rank(signal: str) -> int:
+def telling_rank(signal: str) -> int:
+    """How well a signal says what a change is; 0: best."""
     return _TELLING.index(signal) if signal in _TELLING else len(_TELLING)
 
 

@@ -13,13 +13,11 @@ from typing import get_args
 
 from monitor.detect.outlook import alarms_alone
 from monitor.detect.signals import Scope
+from monitor.detect.story import telling_rank
 from monitor.export.labels import Labels, Values, case_labels
 from monitor.export.snapshot import Snapshot, TargetSnapshot
 from monitor.judgement import NONE_RECORDED, SIGNALS, STATES, Change, Place, State, Verdict
 from monitor.model import CaseKey
-
-#: A case's signals by how well they say which clock carries a change.
-_TELLING = ("server", "client", "commit", "throughput", "rest", "spread", "work")
 
 
 def of_signals(value: Callable[[Verdict], float | None]) -> Callable[[Snapshot], Values]:
@@ -102,7 +100,7 @@ def regressions(snapshot: Snapshot) -> Values:
             if change.alarming:
                 found.setdefault(change.place.case, []).append(change)
         for case, changes in found.items():
-            first = min(changes, key=lambda change: _rank(change.place.signal))
+            first = min(changes, key=lambda change: telling_rank(change.place.signal))
             causes = [change.cause for change in changes if change.explained]
             cause = causes[0] if causes else NONE_RECORDED
             yield (*case_labels(target.name, case), first.component, cause), 1.0
@@ -153,7 +151,3 @@ def _signal_labels(target: TargetSnapshot, place: Place) -> Labels:
 
 def _order(place: Place) -> tuple[str, str]:
     return str(place.case), place.signal
-
-
-def _rank(signal: str) -> int:
-    return _TELLING.index(signal) if signal in _TELLING else len(_TELLING)

@@ -13,7 +13,6 @@ from monitor.canary.connection import Canary
 from monitor.cli.common import read_settings, settings_options
 from monitor.cli.explain_past import print_changes
 from monitor.cli.explain_text import explained_as_json, print_explained
-from monitor.cli.exploring import ended_politely
 from monitor.cli.table import console
 from monitor.config.settings import Settings
 from monitor.config.suite import SuiteSettings
@@ -91,8 +90,7 @@ def explain(
     """
     settings = read_settings(options, quiet=True)
     asked = _Asked(strategies, shape, rows, wait_seconds)
-    with ended_politely():
-        found = asyncio.run(_explain(settings, target, asked))
+    found = asyncio.run(_explain(settings, target, asked))
     asyncio.run(_report(settings, found, as_json, full))
     return 1 if any(case.failure for each in found for case in each.explanations) else 0
 

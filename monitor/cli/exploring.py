@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, TypeVar
 
@@ -61,16 +59,6 @@ def exploring_options(function: Function) -> Function:
     ):  # fmt: skip
         function = option(function)
     return function
-
-
-@contextmanager
-def ended_politely() -> Iterator[None]:
-    """Let SIGTERM end the command as Ctrl-C does, so that it leaves no tables behind."""
-    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def say(lines: Iterator[str], to: Console) -> None:

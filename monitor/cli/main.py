@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
@@ -63,9 +66,25 @@ def main() -> None:
     sys.exit(_exit_code())
 
 
+@contextmanager
+def _ended_politely() -> Iterator[None]:
+    """Let SIGTERM end any command as Ctrl-C does, so that no rows are left behind.
+
+    Also in the background of a script, where shells have a command ignore Ctrl-C.
+    """
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
+    terminate = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, terminate)
+        signal.signal(signal.SIGINT, interrupt)
+
+
 def _exit_code() -> int:
     try:
-        code = group.main(prog_name=PROGRAM, standalone_mode=False)
+        with _ended_politely():
+            code = group.main(prog_name=PROGRAM, standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         return 0

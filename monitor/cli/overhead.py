@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 import click
 
 from monitor.cli.common import read_settings, settings_options
-from monitor.cli.exploring import NUMBERS, ended_politely, exit_code, exploring_options
+from monitor.cli.exploring import NUMBERS, exit_code, exploring_options
 from monitor.cli.overhead_text import overhead_as_json, print_overheads
 from monitor.cli.rebuild_text import print_rebuild, rebuild_as_json
 from monitor.cli.table import console, progress_bar
@@ -106,7 +106,7 @@ def _measure(
     as_json: bool,
     rebuild: bool,
 ) -> int:
-    with ended_politely(), progress_bar() as progress:
+    with progress_bar() as progress:
         shown = no_progress if as_json else progress
         runs = asyncio.run(explore(settings, plan, target, wait_seconds, shown))
     output = console(_WIDTH)

@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 import click
 
 from monitor.cli.common import read_settings, settings_options
-from monitor.cli.exploring import NUMBERS, ended_politely, exit_code, exploring_options
+from monitor.cli.exploring import NUMBERS, exit_code, exploring_options
 from monitor.cli.sweep_past import print_comparison, print_stored
 from monitor.cli.sweep_text import print_sweep, sweep_as_json
 from monitor.cli.table import console, progress_bar
@@ -77,7 +77,7 @@ def sweep(
     conditions = Conditions(strategies, shape, rows, rounds, batch_size, kind, prefill)
     suite = settings.suite_of(target)
     plan = sweep_plan(over, values, conditions, suite, catalog.load(suite.plugins))
-    with ended_politely(), progress_bar() as progress:
+    with progress_bar() as progress:
         runs = asyncio.run(
             explore(settings, plan.plan, target, wait_seconds, no_progress if as_json else progress)
         )

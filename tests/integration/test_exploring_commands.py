@@ -241,13 +241,22 @@ def test_evidence_is_kept_once_for_an_environment(database: Database, tmp_path: 
     assert [each.result["strategy"] for each in found] == ["asyncpg_copy"]
 
 
-def test_a_sweep_that_is_told_to_end_leaves_no_tables(database: Database, tmp_path: Path) -> None:
+#: As a script's shell starts what it does not wait for: deaf to Ctrl-C.
+IN_BACKGROUND = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")
+
+
+@pytest.mark.parametrize("started_by", [(), IN_BACKGROUND])
+def test_a_sweep_that_is_told_to_end_leaves_no_tables(
+    database: Database, tmp_path: Path, started_by: tuple[str, ...]
+) -> None:
     settings = {
         "INGEST_CANARY_DATA_DIR": str(tmp_path),
         "INGEST_CANARY_TARGETS__MAIN__DSN": database.dsn,
     }
-    command = [sys.executable, "-m", "monitor", "sweep", *COPY, "--rounds", "50"]
-    process = subprocess.Popen(command, env=os.environ | settings, stderr=subprocess.PIPE)
+    sweep = (sys.executable, "-m", "monitor", "sweep", *COPY, "--rounds", "50")
+    process = subprocess.Popen(
+        (*started_by, *sweep), env=os.environ | settings, stderr=subprocess.PIPE
+    )
     look = f"SELECT to_regclass('{SCHEMA}.orders') IS NOT NULL"
     wait_until(lambda: database.sql(look) == [(True,)], "the sweep to begin")
     process.send_signal(signal.SIGTERM)

@@ -21,9 +21,7 @@ _CAST = re.compile(
 #: The parent of a foreign key: ours is a stand-in.
 _PARENT = re.compile(rf"REFERENCES {_NAMES}")
 #: What a foreign key does when a parent goes, which no insert feels.
-_ACTION = re.compile(
-    r" ON (?:DELETE|UPDATE) (?:CASCADE|RESTRICT|SET (?:NULL|DEFAULT)(?: \([^)]*\))?)"
-)
+_ACTION = re.compile(r" ON (?:DELETE|UPDATE) (?:SET (?:NULL|DEFAULT)(?: \([^)]*\))?|[A-Z]+)")
 
 
 def table_differences(

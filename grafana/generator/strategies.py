@@ -38,7 +38,7 @@ def build() -> Json:
         "Which way to insert is how fast on this target, what it spends its time on, and how that"
         " depends on the batch size.",
         [target(multi=False), strategy(), shape()],
-        [*_now(), *_batches(), *_over_time()],
+        [*_now(), *_sweeps(), *_batches(), *_over_time()],
         [change_points(), environment_changes()],
     )
 
@@ -110,24 +110,53 @@ def _matrix(column: str, rows: str) -> Json:
     }
 
 
+def _by_number(label: str) -> list[Json]:
+    """Rows of a table in the order of a label that is a number, which stays a text for the axis."""
+
+    def converted(kind: str) -> Json:
+        to = {"targetField": label, "destinationType": kind}
+        return {"id": "convertFieldType", "options": {"conversions": [to], "fields": {}}}
+
+    rising = {"id": "sortBy", "options": {"fields": {}, "sort": [{"field": label}]}}
+    return [converted("number"), rising, converted("string")]
+
+
+def _sweeps() -> list[Json]:
+    """Where more rows per batch, or larger pages, bring no more rows per second."""
+    rates = of("sweep_rows_per_second", f'{CASE},parameter="batch_size"')
+    return [
+        row("Sweeps"),
+        bar_chart(
+            "Rows per second over batch size",
+            "The newest sweep of each strategy over the batch size, made by hand with"
+            " ingest-canary sweep. Empty: none was made.",
+            query(f"max by (value, strategy) ({rates})", instant=True), unit="rowsps", min=0,
+            transformations=[*_by_number("value"), _matrix("strategy", "value")],
+        ),
+        table(
+            "Elbows", "Of the newest sweep of each strategy, shape and parameter: the value from"
+            " which on more gains nothing (for a shape's parameter: up to which it costs nothing),"
+            " and the rate there.",
+            query(of("sweep_elbow", CASE), instant=True),
+            query(of("sweep_plateau_rows_per_second", CASE), instant=True),
+            query(f"1000 * {of('sweep_timestamp_seconds', CASE)}", instant=True),
+            size=(12, 9), unit="short",
+            columns={"parameter": "swept", "shape": "shape", "strategy": "strategy",
+                     "Value #A": "Elbow", "Value #B": "Plateau", "Value #C": "When",
+                     "job": "", "target": ""},
+            overrides=[
+                override("byName", "Elbow", unit="none"),
+                override("byName", "Plateau", unit="rowsps"),
+                override("byName", "When", unit="dateTimeFromNow"),
+            ],
+            sort=[{"displayName": "swept", "desc": False}],
+        ),
+    ]  # fmt: skip
+
+
 def _batches() -> list[Json]:
-    """The elbow of a sweep: where more rows per batch bring no more rows per second."""
+    """What the suite itself measures at several batch sizes."""
     by_batch = f"max by (batch_size, case) ({_named('rows_per_second', 'strategy', 'variant')})"
-    number = {
-        "id": "convertFieldType",
-        "options": {
-            "conversions": [{"targetField": "batch_size", "destinationType": "number"}],
-            "fields": {},
-        },
-    }
-    text = {
-        "id": "convertFieldType",
-        "options": {
-            "conversions": [{"targetField": "batch_size", "destinationType": "string"}],
-            "fields": {},
-        },
-    }
-    rising = {"id": "sortBy", "options": {"fields": {}, "sort": [{"field": "batch_size"}]}}
     return [
         row("Batch size"),
         bar_chart(
@@ -135,7 +164,7 @@ def _batches() -> list[Json]:
             "Of strategies that the suite measures at several batch sizes: the elbow is where"
             " larger batches bring no more. One group only: the suite has one batch size.",
             query(by_batch, instant=True), unit="rowsps", min=0,
-            transformations=[number, rising, text, _matrix("case", "batch_size")],
+            transformations=[*_by_number("batch_size"), _matrix("case", "batch_size")],
         ),
         table(
             "By batch size and variant", "The same in figures, with what else cases differ in, such"

@@ -13,9 +13,8 @@ from monitor.cli.exploring import say
 from monitor.cli.table import short_rate
 from monitor.environment import Environment
 from monitor.store.explorations import Exploration
+from monitor.suite.exploration import PLATEAU_NOISE
 
-#: A plateau that moved by less did so by chance as likely as not.
-_NOISE = 0.05
 #: Differences of the environment that are listed; the rest are counted.
 _DIFFERENCES = 5
 
@@ -76,7 +75,7 @@ def _change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     if None in levels:
         return elbows
     change = levels[1] / levels[0] - 1
-    word = "" if abs(change) > _NOISE else ", within noise"
+    word = "" if abs(change) > PLATEAU_NOISE else ", within noise"
     return f"{elbows}, plateau {_rate(levels[0])} → {_rate(levels[1])} ({change:+.0%}{word})"
 
 

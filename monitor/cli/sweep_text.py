@@ -13,9 +13,9 @@ from rich.text import Text
 from monitor.cli.chart import bar
 from monitor.cli.exploring import estimate_as_json, run_as_json, run_remarks, say
 from monitor.cli.table import short_rate
-from monitor.measure.sweep import SAG_RATIO, TOLERANCE, Curve, Point
+from monitor.measure.sweep import SAG_RATIO, Curve, Point
 from monitor.model import Run
-from monitor.suite.exploration import Sweep
+from monitor.suite.exploration import TOLERANCE, Sweep
 
 _BAR_WIDTH = 48
 

@@ -16,11 +16,18 @@ from itertools import pairwise
 from monitor.daemon.restore import run_of
 from monitor.errors import StoreError
 from monitor.export.curve import RAW_SECONDS, Point, by_hour
-from monitor.export.past import EnvironmentChange, Past, environment_change, points_of
+from monitor.export.past import (
+    MAX_SWEEPS,
+    EnvironmentChange,
+    Past,
+    environment_change,
+    points_of,
+)
 from monitor.export.snapshot import TargetTally
 from monitor.model import CaseKey
 from monitor.store import points as stored
 from monitor.store.database import Database
+from monitor.store.explorations import listed, newest
 from monitor.store.history import Period, environment_periods
 from monitor.store.judgements import stored_changes
 from monitor.store.read import Series, runs_between, series_list
@@ -30,7 +37,7 @@ log = logging.getLogger(__name__)
 RAW = timedelta(seconds=RAW_SECONDS)
 #: As far back as charts go.
 SPAN = timedelta(days=35)
-#: What is read at a time, and seconds after which a store that is down is asked again.
+#: What is read at a time, and seconds after which the store is asked again.
 _PAGE = timedelta(hours=6)
 _RETRY_SECONDS = 60.0
 
@@ -43,9 +50,15 @@ async def remember(
     tallies: Mapping[str, TargetTally],
     between_runs: BetweenRuns,
 ) -> None:
-    """Complete each target's past; never returns, as the daemon's other loops."""
+    """Complete each target's past, then look for new sweeps; never returns, as the daemon's other
+    loops."""
     waiting = list(tallies)
     while True:
+        try:
+            async with between_runs():
+                await _note_sweeps(database, tallies)
+        except StoreError as error:
+            log.debug("sweeps are not to be had now: %s", error)
         for name in list(waiting):
             try:
                 await _remember(database, tallies[name], between_runs)
@@ -57,6 +70,15 @@ async def remember(
                 log.exception("%s: its past cannot be shown", name)
             waiting.remove(name)
         await asyncio.sleep(_RETRY_SECONDS)
+
+
+async def _note_sweeps(database: Database, tallies: Mapping[str, TargetTally]) -> None:
+    """They are made by a command, which leaves them in the store."""
+    known = await listed(database, "sweep")
+    for name, tally in tallies.items():
+        newest_ids = tuple(each for target, each in known if target == name)[:MAX_SWEEPS]
+        if newest_ids != tally.past.sweep_ids:
+            tally.past.set_sweeps(await newest(database, "sweep", target=name, limit=MAX_SWEEPS))
 
 
 async def _remember(database: Database, tally: TargetTally, between_runs: BetweenRuns) -> None:

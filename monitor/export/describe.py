@@ -9,8 +9,8 @@ from hashlib import sha256
 from operator import attrgetter
 from statistics import median
 
-from monitor.detect.story import Story, sentence, stories, told_difference, what, why
-from monitor.environment import Difference, Environment
+from monitor.detect.story import Story, sentence, stories, what, why
+from monitor.environment import Environment
 from monitor.export.documents import (
     CaseStatus,
     DifferenceDocument,
@@ -190,7 +190,7 @@ def told(story: Story) -> StoryDocument:
         alarming=story.alarming,
         cause=story.cause,
         reason=why(story),
-        differences=[_difference(each) for each in story.differences],
+        differences=[DifferenceDocument.of(each) for each in story.differences],
         evidence=[_evidence(story, change) for change in story.changes],
         ending=ended.ending if ended else None,
         ended_at=ended.at if ended else None,
@@ -219,16 +219,6 @@ def _evidence(story: Story, change: Change) -> Evidence:
         of=change.of,
         ending=end.ending if end else None,
         ended_at=end.at if end else None,
-    )
-
-
-def _difference(difference: Difference) -> DifferenceDocument:
-    return DifferenceDocument(
-        part=difference.part,
-        name=difference.name,
-        before=difference.before,
-        after=difference.after,
-        text=told_difference(difference),
     )
 
 
@@ -283,5 +273,5 @@ def _environment_change(change: EnvironmentChange) -> EnvironmentChangeDocument:
         at=change.at,
         fingerprint_before=change.before,
         fingerprint_after=change.after,
-        differences=[_difference(each) for each in change.differences],
+        differences=[DifferenceDocument.of(each) for each in change.differences],
     )

@@ -8,6 +8,8 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from monitor.detect.story import told_difference
+from monitor.environment import Difference
 from monitor.judgement import ChangeKind, Component, Ending, State, Where
 from monitor.model import FailureReason, RunOutcome, Trigger
 
@@ -66,6 +68,17 @@ class DifferenceDocument(Document):
     before: str | None
     after: str | None
     text: str = Field(description="The same in a line.")
+
+    @classmethod
+    def of(cls, difference: Difference) -> DifferenceDocument:
+        """The document of a difference."""
+        return cls(
+            part=difference.part,
+            name=difference.name,
+            before=difference.before,
+            after=difference.after,
+            text=told_difference(difference),
+        )
 
 
 class Evidence(Document):
@@ -216,6 +229,56 @@ class Environments(Document):
 
     environment: EnvironmentDocument | None
     changes: list[EnvironmentChangeDocument]
+
+
+class SweepPoint(Document):
+    """One value of a strategy's sweep; figures are null where no round of it was valid."""
+
+    value: int
+    rounds: int
+    failures: int
+    rows_per_second: float | None = Field(description="Median of the rounds.")
+    rows_per_second_low: float | None
+    rows_per_second_high: float | None
+    rows_per_second_fast: float | None = Field(description="The fastest round.")
+    sags: bool = Field(description="Whether later batches took longer than the first ones.")
+
+
+class SweepCurve(Document):
+    """A strategy's rate by value, beside the last sweep of the same kind if that had it."""
+
+    strategy: str
+    points: list[SweepPoint]
+    elbow: int | None = Field(description="The value where the plateau begins.")
+    plateau_rows_per_second: float | None
+    elbow_before: int | None
+    plateau_change_ratio: float | None = Field(
+        description="New plateau / old plateau - 1: -0.1 is 10 % fewer rows per second."
+    )
+
+
+class SweepDocument(Document):
+    """Throughput over one number, as `ingest-canary sweep` found it."""
+
+    id: str
+    started_at: AwareDatetime
+    subject: str = Field(description="What sweeps must have in common to be compared.")
+    over: str = Field(description="The number that was varied.")
+    shape: str
+    rows: int | None = Field(description="Rows of a round; null where they were varied.")
+    rounds: int
+    rising: bool = Field(description="Whether rates rise to a plateau with the value, or fall.")
+    values: list[int]
+    curves: list[SweepCurve]
+    server_version: str | None
+    before_at: AwareDatetime | None = Field(description="The last one of its kind, if any.")
+    differences: list[DifferenceDocument] = Field(description="Of the environment, since then.")
+
+
+class Sweeps(Document):
+    """A target's last sweeps, newest first."""
+
+    sweeps: list[SweepDocument]
 
 
 class Points(Document):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
+from monitor.export import sweep_metrics as swept
 from monitor.export import verdict_metrics as judged
 from monitor.export.labels import CASE_LABELS, Labels, Values, case_labels
 from monitor.export.snapshot import Snapshot, TargetSnapshot
@@ -302,6 +303,16 @@ TABLE: tuple[Definition, ...] = (
                judged.all_false_alarms),
     Definition("threshold", "gauge", "Settings of the daemon that alert rules compare with.",
                ("name",), judged.thresholds),
+    Definition("sweep_elbow", "gauge",
+               "Where the plateau of a strategy's newest sweep begins, in what was swept: from this"
+               " batch size on, more gains nothing.", swept.LABELS,
+               swept.of_curves(lambda _, curve: curve.elbow)),
+    Definition("sweep_plateau_rows_per_second", "gauge", "How high that plateau is.",
+               swept.LABELS, swept.of_curves(lambda _, curve: curve.plateau_rows_per_second)),
+    Definition("sweep_rows_per_second", "gauge", "Median of that sweep's rounds at each value.",
+               (*swept.LABELS, "value"), swept.rates),
+    Definition("sweep_timestamp_seconds", "gauge", "When that sweep began.", swept.LABELS,
+               swept.of_curves(lambda sweep, _: sweep.started_at.timestamp())),
     Definition("store_samples_total", "counter", "Samples written to the store.", (),
                of_store(lambda s: s.samples)),
     Definition("store_errors_total", "counter",

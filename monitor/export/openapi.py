@@ -16,6 +16,7 @@ from monitor.export.documents import (
     Problem,
     Runs,
     Status,
+    Sweeps,
     TargetDocument,
 )
 
@@ -41,6 +42,7 @@ RESOURCES = (
     Resource("/targets/{target}/runs", Runs, "The last runs and what disturbed them"),
     Resource("/targets/{target}/changes", Changes, "Changes with cause and evidence"),
     Resource("/targets/{target}/environments", Environments, "What runs were made with"),
+    Resource("/targets/{target}/sweeps", Sweeps, "The last sweeps with their elbows"),
     Resource("/targets/{target}/cases/{case}/points", Points, "What the charts of a case show"),
 )
 

@@ -20,12 +20,16 @@ from monitor.export.documents import (
     RunDocument,
     Status,
     StoryDocument,
+    SweepDocument,
     TargetDocument,
     TargetSummary,
 )
 from monitor.export.static_files import STATIC, static_files
+from monitor.export.sweep_chart import drawing
+from monitor.export.sweeps import newest_of_each
 from monitor.judgement import STATES
 from monitor.model import CaseKey
+from monitor.suite.exploration import PLATEAU_NOISE, TOLERANCE
 
 #: The little lines of the table, in pixels.
 _SPARK_WIDTH, _SPARK_HEIGHT = 120, 28
@@ -41,6 +45,12 @@ class Page:
     runs: Sequence[RunDocument]
     environments: Environments
     sparks: Mapping[CaseKey, tuple[float, ...]]
+    sweeps: Sequence[SweepDocument] = ()
+
+    @property
+    def newest_sweeps(self) -> list[SweepDocument]:
+        """The last sweep of each kind."""
+        return newest_of_each(self.sweeps)
 
     @property
     def ended(self) -> list[StoryDocument]:
@@ -107,6 +117,14 @@ def rate(value: float) -> str:
     if value >= 1e6:
         return f"{value / 1e6:.2f} M"
     return f"{value / 1e3:.1f} k" if value >= 1e4 else f"{value:,.0f}"
+
+
+def tick(value: float) -> str:
+    """A round number of rows per second at an axis: 20 k, 1.5 M."""
+    for size_of_unit, unit in ((1e6, " M"), (1e3, " k")):
+        if value >= size_of_unit:
+            return f"{value / size_of_unit:g}{unit}"
+    return f"{value:g}"
 
 
 def seconds(value: float) -> str:
@@ -178,6 +196,7 @@ def _templates() -> Environment:
     made.filters.update(
         {
             "rate": known(rate),
+            "tick": tick,
             "seconds": known(seconds),
             "size": known(size),
             "percent": known(percent),
@@ -187,8 +206,10 @@ def _templates() -> Environment:
             "breakable": breakable,
         }
     )
+    made.filters["drawing"] = drawing
     size_of_spark = {"spark_width": _SPARK_WIDTH, "spark_height": _SPARK_HEIGHT}
-    made.globals.update({"static": _static, **size_of_spark})
+    shares = {"tolerance": f"{TOLERANCE:.0%}", "noise": f"{PLATEAU_NOISE:.0%}"}
+    made.globals.update({"static": _static, **size_of_spark, **shares})
     return made
 
 

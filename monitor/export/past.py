@@ -13,8 +13,11 @@ from datetime import datetime
 
 from monitor.environment import Difference, Environment
 from monitor.export.curve import Curve, Point
+from monitor.export.documents import SweepDocument
+from monitor.export.sweeps import described
 from monitor.judgement import Change, Closing, Judgement, Signal
 from monitor.model import CaseKey, CaseResult, Failure, FailureReason, Run, RunOutcome, Trigger
+from monitor.store.explorations import Exploration
 
 #: A target's points in memory at most, some 1.3 MB, shared out among its cases; and what a case
 #: has at least.
@@ -23,6 +26,7 @@ MIN_POINTS = 100
 MAX_RUNS = 30
 MAX_CHANGES = 200
 MAX_ENVIRONMENTS = 20
+MAX_SWEEPS = 10
 #: Points of the little line in the table.
 SPARK_POINTS = 48
 
@@ -57,7 +61,7 @@ class EnvironmentChange:
 @dataclass(frozen=True, slots=True)
 class PastView:
     """The past as of one moment; ``points`` as ``Curve.parts`` gives them, oldest first, as are
-    ``runs``, ``changes`` and ``environments``."""
+    ``runs``, ``changes`` and ``environments``; ``sweeps`` newest first."""
 
     points: Mapping[CaseKey, tuple[bytes, ...]] = field(default_factory=dict)
     sparks: Mapping[CaseKey, tuple[float, ...]] = field(default_factory=dict)
@@ -65,6 +69,7 @@ class PastView:
     changes: tuple[Change, ...] = ()
     ends: tuple[Closing, ...] = ()
     environments: tuple[EnvironmentChange, ...] = ()
+    sweeps: tuple[SweepDocument, ...] = ()
 
 
 class Past:
@@ -79,6 +84,8 @@ class Past:
         self._ends: dict[str, Closing] = {}
         self._environments: list[EnvironmentChange] = []
         self._environment: Environment | None = None
+        self._sweeps: tuple[SweepDocument, ...] = ()
+        self.sweep_ids: tuple[str, ...] = ()
         self._view: PastView | None = None
 
     def note(self, run: Run, judgement: Judgement | None) -> None:
@@ -117,6 +124,12 @@ class Past:
         newer = [each for each in self._environments if last is None or each.at > last]
         self._environments = [*older, *newer][-MAX_ENVIRONMENTS:]
 
+    def set_sweeps(self, found: Sequence[Exploration]) -> None:
+        """The last sweeps, newest first, in place of those that are known."""
+        self._view = None
+        self.sweep_ids = tuple(each.id for each in found)
+        self._sweeps = described(found)
+
     def first_seconds(self) -> float | None:
         """When the oldest point of all is."""
         firsts = [curve.first_seconds for curve in self._curves.values()]
@@ -139,6 +152,7 @@ class Past:
                 changes=tuple(self._changes.values()),
                 ends=tuple(self._ends.values()),
                 environments=tuple(self._environments),
+                sweeps=self._sweeps,
             )
         return self._view
 

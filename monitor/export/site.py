@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from monitor.export import describe
 from monitor.export.curve import Point
-from monitor.export.documents import Changes, Problem, Runs, TargetDocument
+from monitor.export.documents import Changes, Problem, Runs, Sweeps, TargetDocument
 from monitor.export.openapi import API, description
 from monitor.export.pages import Page, render_index, render_target
 from monitor.export.snapshot import Snapshot, TargetSnapshot
@@ -99,13 +99,15 @@ class Site:
         document = describe.target_document(snapshot, target)
         changes, runs = describe.all_changes(target), describe.runs(target)
         environments = describe.environments(target)
-        page = Page(document, changes, runs, environments, target.past.sparks)
+        sweeps = target.past.sweeps
+        page = Page(document, changes, runs, environments, target.past.sparks, sweeps)
         base = f"{API}/targets/{target.name}"
         contents = {
             base: _json(document),
             f"{base}/changes": _json(Changes(changes=changes)),
             f"{base}/runs": _json(Runs(runs=runs)),
             f"{base}/environments": _json(environments),
+            f"{base}/sweeps": _json(Sweeps(sweeps=list(sweeps))),
             f"/targets/{target.name}": Content(
                 HTML, (render_target(snapshot.at, snapshot.version, page),)
             ),

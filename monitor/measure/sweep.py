@@ -8,11 +8,8 @@ from statistics import median
 
 from monitor.measure.summary import median_interval
 from monitor.model import CaseKey, CaseResult, CaseSummary, Estimate, Run
-from monitor.suite.exploration import Trend
+from monitor.suite.exploration import TOLERANCE, Trend
 
-#: A value counts as on the plateau if it reaches all but this share of it. Curves rise ever more
-#: slowly: at half the share, sweeps repeated on one machine named values two steps apart.
-TOLERANCE = 0.1
 #: The last quarter of the batches taking so much longer than the first is called sagging.
 SAG_RATIO = 1.1
 

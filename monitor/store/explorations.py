@@ -84,6 +84,19 @@ async def _number_of(connection: AsyncConnection, target: str) -> int:
     return number
 
 
+async def listed(database: Database, kind: Kind) -> list[tuple[str, str]]:
+    """Target and id of every finding of a kind, the newest first. Raises StoreUnavailable."""
+    table, targets = tables.exploration, tables.target
+    statement = (
+        select(targets.c.name, table.c.id)
+        .join(targets, targets.c.id == table.c.target_id)
+        .where(table.c.kind == kind)
+        .order_by(table.c.started_at.desc(), table.c.id)
+    )
+    async with database.reading() as connection:
+        return [(name, each) for name, each in await connection.execute(statement)]
+
+
 async def newest(
     database: Database,
     kind: Kind,

@@ -26,6 +26,12 @@ DEFAULT_VALUES: Mapping[str, tuple[int, ...]] = {
 DEFAULT_ROWS = 100_000
 DEFAULT_ROWS_OF_SHAPE = 20_000
 
+#: A value counts as on the plateau if it reaches all but this share of it. Curves rise ever more
+#: slowly: at half the share, sweeps repeated on one machine named values two steps apart.
+TOLERANCE = 0.1
+#: A plateau that moved by less from one sweep to the next did so by chance as likely as not.
+PLATEAU_NOISE = 0.05
+
 #: Whether throughput is expected to rise with the value up to a plateau, or to fall from one.
 Trend = Literal["rising", "falling"]
 

@@ -98,6 +98,19 @@ class Story:
                 for name, labels, value in self._of_case(target, strategy, variant):
                     yield name, {"target": target, **case, **labels}, value
                 yield from self._durations(target, strategy)
+            for strategy, (rate, _, _) in RATES.items():
+                swept = {"target": target, "strategy": strategy, "shape": "orders",
+                         "parameter": "batch_size"}  # fmt: skip
+                for name, labels, value in self._sweep(rate):
+                    yield name, {**swept, **labels}, value
+
+    def _sweep(self, rate: float) -> Found:
+        yield "sweep_elbow", {}, lambda _: 2000
+        yield "sweep_plateau_rows_per_second", {}, lambda _: rate
+        yield "sweep_timestamp_seconds", {}, lambda _: self._start
+        for size in (100, 500, 1000, 2000, 5000, 10_000, 25_000):
+            reached = rate * size / (size + 200)
+            yield "sweep_rows_per_second", {"value": str(size)}, _constant(reached)
 
     def _store(self) -> Found:
         yield "store_samples_total", {}, self._counter(35)

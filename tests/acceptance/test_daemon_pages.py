@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.process import Daemon
+from tests.acceptance.process import Daemon, call
 from tests.conftest import Database
 from tests.servers import wait_until
 
 API = "/api/v1"
+SWEEPS = f"{API}/targets/main/sweeps"
 COPY = f"{API}/targets/main/cases/asyncpg_copy.orders.200/points"
 
 
@@ -52,3 +53,23 @@ def test_page_and_api_tell_what_was_measured_and_do_after_a_restart(
         assert len(asked(daemon, f"{API}/targets/main/runs")["runs"]) >= 2
         assert daemon.stop() == 0
         assert "Traceback" not in daemon.log
+
+
+def test_a_sweep_made_beside_the_daemon_is_shown(database: Database, data_dir: Path) -> None:
+    extra = {"INGEST_CANARY_TARGETS__MAIN__DSN": database.dsn}
+    swept = ("sweep", "--values", "50,100", "--rows", "200", "--rounds", "2", "--json",
+             "--strategy", "asyncpg_copy")  # fmt: skip
+    first = json.loads(call(data_dir, *swept, extra=extra).stdout)
+    second = json.loads(call(data_dir, *swept, extra=extra).stdout)
+    with Daemon(data_dir, "--interval", "1s", extra=extra) as daemon:
+        daemon.wait_for_metric("sweep_elbow", 50, strategy="asyncpg_copy", parameter="batch_size")
+        wait_until(lambda: asked(daemon, SWEEPS)["sweeps"] != [], "the sweeps to be shown", 60)
+        found = asked(daemon, SWEEPS)["sweeps"]
+        assert [each["id"] for each in found] == [second["run"]["id"], first["run"]["id"]]
+        (now,), (then,) = second["curves"], first["curves"]
+        change = now["plateau_rows_per_second"] / then["plateau_rows_per_second"] - 1
+        (curve,) = found[0]["curves"]
+        assert (curve["elbow"], curve["elbow_before"]) == (now["elbow"], then["elbow"])
+        assert curve["plateau_change_ratio"] == change
+        assert "Rows/s over batch_size on orders, rows 200" in daemon.get("/targets/main")[1]
+        assert daemon.stop() == 0

@@ -13,6 +13,7 @@ from monitor.export.curve import Point
 from tests.acceptance.browser import Visit, chromium, visit
 from tests.builders import AT
 from tests.sites import cases, served, snapshot, tally
+from tests.sweeps import LEVELS, several
 
 WIDE = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
@@ -27,8 +28,10 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def one_target() -> Iterator[str]:
-    """A site with one target that stands in a regression."""
-    with served(snapshot(tally())) as url:
+    """A site with one target that stands in a regression, and was swept."""
+    own = tally()
+    own.past.set_sweeps(several())
+    with served(snapshot(own)) as url:
         yield url
 
 
@@ -86,6 +89,9 @@ def test_without_javascript_all_but_the_charts_is_there(browser: Browser, one_ta
         assert found.page.locator("[data-live=strategies] tbody tr").count() == len(cases())
         assert found.page.locator("svg.spark polyline").count() == len(cases())
         assert found.page.locator("noscript").is_visible()
+        newest = found.page.locator(".sweep").first
+        assert newest.locator("tbody tr").count() == len(LEVELS)
+        assert newest.locator("svg.curves polyline:not(.leader)").count() == len(LEVELS)
         assert found.page.locator(".controls").is_hidden()
         found.picture("without-javascript")
 

@@ -21,6 +21,7 @@ from monitor.export.snapshot import TargetTally
 from monitor.model import CaseKey, Failure
 from tests.builders import AT, change, judgement, usual_run
 from tests.sites import served, snapshot, tally
+from tests.sweeps import several
 
 DESCRIPTION = json.loads(description())
 HOSTILE = "<script>alert(1)</script>\"'&{{7*7}}"
@@ -29,9 +30,10 @@ HOSTILE = "<script>alert(1)</script>\"'&{{7*7}}"
 @pytest.fixture(scope="module")
 def contents() -> Contents:
     """A target with a long past, one with a single run, one that was never measured."""
-    young = tally("young", 1, None)
+    young, swept = tally("young", 1, None), tally(runs=80, index_at=40)
+    swept.past.set_sweeps(several())
     never = TargetTally("never", 600.0, young.planned)
-    return Site().contents(snapshot(tally(runs=80, index_at=40), young, never))
+    return Site().contents(snapshot(swept, young, never))
 
 
 def body(contents: Contents, path: str) -> bytes:
@@ -85,7 +87,8 @@ def test_units_stand_in_the_names_of_numbers() -> None:
     units = ("_seconds", "_per_second", "_ratio", "_bytes", "_per_row", "_low", "_high", "_fast")
     counts = {"rows", "batch_size", "rows_per_call", "statistic", "strategies", "of", "rounds",
               "consecutive_failures", "open_regressions", "samples", "errors", "dropped_samples",
-              "spooled_samples", "expected_false_alarms_per_month"}  # fmt: skip
+              "spooled_samples", "expected_false_alarms_per_month", "value", "values", "elbow",
+              "elbow_before", "failures"}  # fmt: skip
     for schema in DESCRIPTION["components"]["schemas"].values():
         for name, field in schema.get("properties", {}).items():
             kinds = {each.get("type") for each in (field, *field.get("anyOf", ()))}

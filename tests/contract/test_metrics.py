@@ -34,12 +34,14 @@ from tests.builders import (
     usual_run,
 )
 from tests.conftest import missing
+from tests.sweeps import swept
 
 GOLDEN = Path(__file__).parent / "golden" / "metrics.txt"
 
 CASE = set(CASE_LABELS)
 TARGET = {"target"}
 SIGNAL = CASE | {"signal"}
+SWEPT = {"target", "strategy", "shape", "parameter"}
 
 #: Design section 7, as far as this part of the product can fill it.
 DESIGN = {
@@ -85,6 +87,10 @@ DESIGN = {
     "series_false_alarms_per_month": SIGNAL,
     "expected_false_alarms_per_month": TARGET,
     "threshold": {"name"},
+    "sweep_elbow": SWEPT,
+    "sweep_plateau_rows_per_second": SWEPT,
+    "sweep_rows_per_second": SWEPT | {"value"},
+    "sweep_timestamp_seconds": SWEPT,
     "store_samples_total": set(),
     "store_errors_total": set(),
     "store_dropped_samples_total": set(),
@@ -108,7 +114,7 @@ def run_with_overheads() -> Run:
 
 
 def tally(name: str = "main") -> TargetTally:
-    """A target that was measured twice, under two fingerprints, and skipped once."""
+    """A target that was measured twice, under two fingerprints, skipped once, and swept."""
     planned = frozenset(each.case.key for each in run_with_overheads().cases)
     counted = TargetTally(name, 600.0, planned)
     counted.add_run(run(environment=environment("ffffffffffff"), started_at=AT, outcome="failed"))
@@ -117,6 +123,7 @@ def tally(name: str = "main") -> TargetTally:
     counted.changes = (change(), of_target)
     counted.false_alarms = {change().place: 0.01, of_target.place: 0.02}
     counted.add_skip("paused", AT + timedelta(seconds=9), "scheduled")
+    counted.past.set_sweeps([swept("asyncpg_copy")])
     counted.up, counted.round_trip_seconds = True, 0.0002
     counted.next_run_at = AT + timedelta(minutes=10)
     return counted

@@ -15,10 +15,12 @@ from monitor.export.curve import Point
 from monitor.export.snapshot import TargetTally
 from monitor.judgement import Closing
 from monitor.store.database import Database, Location
+from monitor.store.explorations import keep, remove
 from monitor.store.records import RunRecord
 from tests import builders
 from tests.integration.histories import A, B
 from tests.stores import BULK, COPY, Store, location_fixture, opened, record
+from tests.sweeps import several
 
 __all__ = ["location_fixture"]
 
@@ -135,3 +137,37 @@ def test_a_store_that_is_down_is_asked_again(
     asyncio.run(within())
     assert len(tries) == 2
     assert "cannot be shown" not in caplog.text
+
+
+def test_sweeps_are_found_when_they_are_made_and_forgotten_with_the_store(
+    location: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remembering, "_RETRY_SECONDS", 0.02)
+
+    async def within() -> None:
+        async with opened(location) as store:
+            tallies = {name: TargetTally(name, 600.0, PLANNED) for name in ("main", "other")}
+            loop = asyncio.create_task(remember(store.database, tallies, Turns(1).quiet))
+
+            async def shown(*ids: str) -> None:
+                async with asyncio.timeout(30):
+                    while tallies["main"].past.sweep_ids != ids:
+                        assert not loop.done() or loop.result()
+                        await asyncio.sleep(0.01)
+
+            newest, width, oldest = several()
+            await keep(store.database, [oldest])
+            await shown(oldest.id)
+            await keep(store.database, [newest, width])
+            await shown(newest.id, width.id, oldest.id)
+            assert [each.id for each in tallies["main"].past.view().sweeps] == [
+                newest.id, width.id, oldest.id,
+            ]  # fmt: skip
+            async with store.database.writing() as connection:
+                await remove(connection, [oldest.id])
+            await shown(newest.id, width.id)
+            assert tallies["other"].past.sweep_ids == ()
+            loop.cancel()
+            await asyncio.wait({loop})
+
+    asyncio.run(within())

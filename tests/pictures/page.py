@@ -182,7 +182,7 @@ class Page:
         for each in self._now(panel["targets"][0]["expr"]):
             row = table.setdefault(each["metric"][matrix["rowField"]], {})
             row[each["metric"][matrix["columnField"]]] = float(each["value"][1])
-        if matrix["rowField"] == "batch_size":
+        if matrix["rowField"] in ("batch_size", "value"):
             table = dict(sorted(table.items(), key=lambda row: int(row[0])))
         return charts.bars(table, size, panel["fieldConfig"]["defaults"]["unit"])
 

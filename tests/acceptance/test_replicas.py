@@ -7,10 +7,12 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from tests.acceptance.fault_table import Fault
 from tests.acceptance.process import Daemon, call
 from tests.acceptance.runs import (
     StoredRun,
@@ -26,6 +28,8 @@ from tests.slow_network import slow_network
 
 pytestmark = pytest.mark.slow
 INTERVAL = 6.0
+#: ``limits.round_timeout``: with the interval what the other may take at most.
+ROUND_SECONDS = 60.0
 ONE_CASE = {
     "INGEST_CANARY_SUITE__CASES": '[{"strategy": "asyncpg_copy"}, {"strategy": "orm_bulk"}]'
 }
@@ -96,6 +100,19 @@ def assert_proved(store: Database, interval: float = INTERVAL) -> None:
     assert_none_is_measured_twice(runs, interval)
 
 
+def note_take_over(
+    fault: Fault, store: Database, since: datetime, interval: float = INTERVAL
+) -> None:
+    """How long after the fault the other began a run, in time as promised."""
+    runs = measured(runs_in(store))
+    first = next(run for run in runs if holder(run) == "b" and run.started_at > since)
+    taken = (first.started_at - since).total_seconds()
+    fault.told(f"the other measures (interval {interval:g} s)")
+    fault.back(taken)
+    fault.kept(f"{len(runs)} runs, none overlapping, none twice")
+    assert taken <= interval + ROUND_SECONDS
+
+
 def gauges(daemon: Daemon) -> set[str]:
     """What both must agree on."""
     kept = (
@@ -127,7 +144,7 @@ def test_one_of_two_measures_and_both_show_the_same(
 
 @pytest.mark.parametrize("how", ["killed", "stopped politely"])
 def test_the_other_takes_over_and_keeps_it(
-    database: Database, store: Database, homes: dict[str, Path], how: str
+    database: Database, store: Database, homes: dict[str, Path], how: str, fault: Fault
 ) -> None:
     prepare(database, store, homes)
     with replica(homes, store, "a", database.dsn) as a:
@@ -135,6 +152,7 @@ def test_the_other_takes_over_and_keeps_it(
         with replica(homes, store, "b", database.dsn) as b:
             wait_for_runs(store, 3)
             assert set(holders(store)) == {"a"}
+            since = datetime.now(UTC)
             a.process.send_signal(signal.SIGKILL if how == "killed" else signal.SIGTERM)
             a.process.wait(30)
             wait_for_runs(store, 2, "b")
@@ -143,10 +161,16 @@ def test_the_other_takes_over_and_keeps_it(
             assert b.stop() == 0
     assert re.fullmatch("a+b+", "".join(holders(store)))
     assert_proved(store)
+    note_take_over(fault, store, since)
 
 
 def test_the_other_takes_over_from_one_that_is_cut_off_from_the_canary(
-    database: Database, store: Database, homes: dict[str, Path], server: Server, tmp_path: Path
+    database: Database,
+    store: Database,
+    homes: dict[str, Path],
+    server: Server,
+    tmp_path: Path,
+    fault: Fault,
 ) -> None:
     prepare(database, store, homes)
     with slow_network(server.port, tmp_path) as network:
@@ -157,6 +181,7 @@ def test_the_other_takes_over_from_one_that_is_cut_off_from_the_canary(
             wait_for_runs(store, 1)
             with replica(homes, store, "b", database.dsn):
                 wait_for_runs(store, 3)
+                since = datetime.now(UTC)
                 network.delay(100_000)
                 wait_for_runs(store, 2, "b", 150)
                 network.delay(0)
@@ -164,10 +189,11 @@ def test_the_other_takes_over_from_one_that_is_cut_off_from_the_canary(
             assert a.metric("up", target="main") is not None
     assert re.fullmatch("a+b+", "".join(holders(store)))
     assert_proved(store)
+    note_take_over(fault, store, since)
 
 
 def test_the_other_takes_over_from_one_that_was_stopped_in_a_round(
-    database: Database, store: Database, homes: dict[str, Path]
+    database: Database, store: Database, homes: dict[str, Path], fault: Fault
 ) -> None:
     """For two intervals; the server ends the stopped one's session after a minute."""
     interval = 40.0
@@ -178,6 +204,7 @@ def test_the_other_takes_over_from_one_that_was_stopped_in_a_round(
             b.wait_for_metric("rows_per_second", 1)
             slow_rows(database, "ingest_canary.orders", 0.005)
             a.wait_for_metric("lock_held", 1, target="main", seconds=90)
+            since = datetime.now(UTC)
             a.process.send_signal(signal.SIGSTOP)
             database.sql(  # dropping it would wait for the stopped one's transaction
                 "CREATE OR REPLACE FUNCTION public.before_row() RETURNS trigger LANGUAGE plpgsql"
@@ -190,3 +217,4 @@ def test_the_other_takes_over_from_one_that_was_stopped_in_a_round(
             wait_until(lambda: gauges(a) == gauges(b), "both to show the same", 60)
             assert "Traceback" not in a.log + b.log
     assert_proved(store, interval)
+    note_take_over(fault, store, since, interval)

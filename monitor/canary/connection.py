@@ -56,6 +56,15 @@ _AUTHENTICATION = (
     asyncpg.InvalidPasswordError,
     asyncpg.InvalidAuthorizationSpecificationError,
 )
+#: What asyncpg raises on a connection that is lost, or is being lost just now: the last is what a
+#: session meets whose end the server has told, to a process that was stopped, say.
+LOST = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
 _UNAVAILABLE = (
     OSError,
     TimeoutError,
@@ -176,7 +185,7 @@ class Canary:
 
 async def _answers(driver: Driver, statement: str) -> bool:
     """Whether a statement comes back within a moment and without an error."""
-    with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+    with suppress(*LOST):
         async with asyncio.timeout(CLOSE_SECONDS):
             await driver.execute(statement)
             return True

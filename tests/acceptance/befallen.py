@@ -150,13 +150,19 @@ class Befallen:
         """Nothing that was reported is missing, and no two runs measured at once."""
         kept = self.runs()
         assert_none_overlaps(measured(kept))
-        samples = self.samples()
-        self.fault.kept(f"{rounds:.0f} of {rounds:.0f} samples, {runs:.0f} of {runs:.0f} runs")
+        spooled = self.spooled()  # such as one that the end came upon
+        samples, number = self.samples() + sum(spooled), len(kept) + len(spooled)
         assert samples >= rounds, f"{rounds - samples} samples were lost"
-        assert len(kept) >= runs, f"{runs - len(kept)} runs were lost"
+        assert number >= runs, f"{runs - number} runs were lost"
+        self.fault.kept(f"{rounds:.0f} of {rounds:.0f} samples, {runs:.0f} of {runs:.0f} runs")
 
     def runs(self) -> list[StoredRun]:
         return runs_in(self.store) if self.store is not None else runs_in_file(self.home)
+
+    def spooled(self) -> list[int]:
+        """Of each run that waits on disk, the number of its samples."""
+        names = [path.name for path in (self.home / "spool").glob("*.json.gz")]
+        return [int(name.removesuffix(".json.gz").rpartition("-")[2]) for name in names]
 
     def samples(self) -> int:
         if self.store is not None:

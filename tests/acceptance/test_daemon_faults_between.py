@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -111,6 +112,33 @@ def test_name_not_resolved(befallen: Befallen, tmp_path: Path, how: str) -> None
         befallen.through = names.through
         server = silent if how == "no answer" else "127.231.0.54"
         befallen.survives(lambda _: names.fail(server), lambda _: names.known(), DOWN)
+
+
+def test_silent_name_server_holds_up_neither_other_targets_nor_the_end(
+    befallen: Befallen, tmp_path: Path
+) -> None:
+    """A thread that asks it cannot be called off; the resolver's own patience is half a minute."""
+    named = befallen.dsn.replace("127.0.0.1", HOST)
+    befallen.dsn = befallen.dsn.replace("127.0.0.1", "localhost")  # a name that is known
+    befallen.extra |= {
+        "INGEST_CANARY_TARGETS__NAMED__DSN": named,
+        "INGEST_CANARY_TARGETS__NAMED__SCHEMA": "ingest_canary_named",
+        "INGEST_CANARY_TARGETS__NAMED__CONNECT_TIMEOUT": "1s",
+    }
+    with silent_name_server() as silent, own_names(tmp_path) as names:
+        befallen.through = names.through
+        with befallen.daemon() as daemon:
+            daemon.wait_for_metric("runs_total", 1, outcome="ok", target="named")
+            names.fail(silent)
+            daemon.wait_for_metric("runs_total", 5, outcome="failed", target="named")
+            done = daemon.metric("runs_total", outcome="ok", target="main") or 0
+            began = time.monotonic()
+            daemon.wait_for_metric("runs_total", done + 5, outcome="ok", target="main")
+            befallen.fault.told("failed runs of the one, 5 runs of the other")
+            befallen.fault.back((time.monotonic() - began) / 5)
+            began = time.monotonic()
+            assert daemon.stop(signal.SIGTERM) == 0, daemon.log
+            befallen.fault.kept(f"ended in {time.monotonic() - began:.1f} s")
 
 
 def test_pooler_turned_to_transaction_mode(befallen: Befallen) -> None:

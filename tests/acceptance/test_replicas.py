@@ -218,14 +218,18 @@ def test_the_other_takes_over_from_one_that_is_cut_off_from_the_canary(
     note_take_over(fault, store, since)
 
 
-def stop_while_the_server_inserts(daemon: Daemon, database: Database) -> datetime:
+#: The server is at work on a row; and at one of a COPY that is no warm-up's, which has 100.
+AT_A_ROW = (
+    "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
+    " AND application_name = 'ingest-canary' AND wait_event = 'PgSleep'"
+)
+IN_A_COPY = "SELECT 1 FROM pg_stat_progress_copy WHERE tuples_processed > 150"
+
+
+def stop_while_the_server_inserts(daemon: Daemon, database: Database, when: str) -> datetime:
     """SIGSTOP in a round; what of it has been sent the server then does at its usual pace."""
-    slow_rows(database, "ingest_canary.orders", 0.005)
-    sleeping = (
-        "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
-        " AND application_name = 'ingest-canary' AND wait_event = 'PgSleep'"
-    )
-    wait_until(lambda: database.sql(sleeping), "a round", 90)
+    slow_rows(database, "ingest_canary.orders", 0.005 if when == AT_A_ROW else 0.001)
+    wait_until(lambda: database.sql(when), "a round", 90)
     since = datetime.now(UTC)
     daemon.process.send_signal(signal.SIGSTOP)
     database.sql(  # dropping it would wait for the stopped one's transaction
@@ -235,15 +239,15 @@ def stop_while_the_server_inserts(daemon: Daemon, database: Database) -> datetim
     return since
 
 
-def test_nobody_measures_beside_one_that_was_stopped_in_sending_a_copy(
+def test_nobody_measures_beside_one_that_was_stopped_in_a_copy(
     database: Database,
     store: Database,
     homes: dict[str, Path],
     fault: Fault,
     rules: Alarms | None,
 ) -> None:
-    """No timeout of PostgreSQL's ends a COPY that waits for data. The other says so, and takes over
-    when the stopped one is killed."""
+    """A server that waits for a COPY's data ends it by no timeout of its own (seen: 137 s). The
+    other says so, and takes over when the stopped one is killed."""
     prepare(database, store, homes)
     many = {
         "INGEST_CANARY_SUITE__ROWS": "20000",  # more than the socket holds
@@ -253,12 +257,11 @@ def test_nobody_measures_beside_one_that_was_stopped_in_sending_a_copy(
         wait_for_runs(store, 1)
         with replica(homes, store, "b", database.dsn, more=many) as b:
             b.wait_for_metric("rows_per_second", 1)
-            stop_while_the_server_inserts(a, database)
-            b.wait_for_metric("runs_skipped_total", 3, 90, reason="locked")
+            stop_while_the_server_inserts(a, database, IN_A_COPY)
+            b.wait_for_metric("runs_skipped_total", 3, 60, reason="locked")
             if rules is not None:
                 rules.watch("stopped", b.wait_for_log(r"serving http://([\d.:]+)/")[1])
                 wait_until(lambda: "IngestCanaryRunStale" in rules.of("stopped"), "an alert", 60)
-            assert ("active", "ClientRead") in {each[2:4] for each in sessions(store)}
             assert "b" not in holders(store)
             since = datetime.now(UTC)
             a.process.kill()
@@ -278,7 +281,7 @@ def test_the_other_takes_over_from_one_that_was_stopped_in_a_round(
         wait_for_runs(store, 1)
         with replica(homes, store, "b", database.dsn, interval) as b:
             b.wait_for_metric("rows_per_second", 1)
-            since = stop_while_the_server_inserts(a, database)
+            since = stop_while_the_server_inserts(a, database, AT_A_ROW)
             try:
                 wait_for_runs(store, 1, "b", 2 * interval + 60)
             except AssertionError as error:

@@ -32,12 +32,12 @@ class Disk:
         _run("mount", "-o", "remount,rw", str(self.path))
 
     def fill(self, leave: int = 0) -> None:
-        """Take all space but ``leave`` bytes, whole pages of them."""
+        """Take all space but ``leave`` bytes, whole pages of them, whoever writes meanwhile."""
         free = os.statvfs(self.path)
         size = free.f_bavail * free.f_bsize - leave
-        if size > 0:
-            with (self.path / _FILLER).open("ab") as file:
-                file.write(bytes(size))
+        with (self.path / _FILLER).open("ab", buffering=0) as file, suppress(OSError):
+            for _ in range(max(0, size) // free.f_bsize):
+                file.write(bytes(free.f_bsize))
 
     def empty(self) -> None:
         """Give back what ``fill`` took."""

@@ -19,7 +19,11 @@ _CHUNK = 1 << 16
 
 async def _forward(port: int, delay_file: Path) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        back, forth = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            back, forth = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            writer.close()
+            return
         await asyncio.gather(_copy(reader, forth, delay_file), _copy(back, writer, delay_file))
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)

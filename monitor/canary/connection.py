@@ -36,13 +36,15 @@ Driver: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 #: Seconds that closing a session may take before its socket is dropped: asyncpg's close can hang.
 CLOSE_SECONDS = 2.0
 
+#: Seconds after which the server ends a session of ours that does nothing, and with it its lock.
+_IDLE_SECONDS = 60
 #: The server ends a session of ours that was left behind: by a dead client, a stopped one, or one
 #: behind a dead network. Milliseconds where no unit stands. Set after the connection is made,
 #: since poolers refuse most settings in the start-up message.
 BOUNDS: Mapping[str, str] = {
     "lock_timeout": "5s",
-    "idle_in_transaction_session_timeout": "60s",
-    "idle_session_timeout": "120s",
+    "idle_in_transaction_session_timeout": f"{_IDLE_SECONDS}s",
+    "idle_session_timeout": f"{_IDLE_SECONDS}s",
     "client_connection_check_interval": "1s",
     "tcp_keepalives_idle": "15",
     "tcp_keepalives_interval": "5",
@@ -53,6 +55,15 @@ BOUNDS: Mapping[str, str] = {
 _AUTHENTICATION = (
     asyncpg.InvalidPasswordError,
     asyncpg.InvalidAuthorizationSpecificationError,
+)
+#: What asyncpg raises on a connection that is lost, or is being lost just now: the last is what a
+#: session meets whose end the server has told, to a process that was stopped, say.
+LOST = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
 )
 _UNAVAILABLE = (
     OSError,
@@ -174,7 +185,7 @@ class Canary:
 
 async def _answers(driver: Driver, statement: str) -> bool:
     """Whether a statement comes back within a moment and without an error."""
-    with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+    with suppress(*LOST):
         async with asyncio.timeout(CLOSE_SECONDS):
             await driver.execute(statement)
             return True
@@ -218,11 +229,19 @@ async def apply_bounds(driver: Driver) -> None:
 
 
 async def bound_statements(session: Session, seconds: float) -> None:
-    """Let the server end every statement of the session that takes longer."""
+    """Let the server end every statement of the session that takes longer.
+
+    Who gives a round more time also makes more rows between two statements: so long the server
+    keeps a session that does nothing.
+    """
+    bounds = {"statement_timeout": seconds}
+    if seconds > _IDLE_SECONDS and not session.target.connect.keep:
+        bounds["idle_session_timeout"] = seconds
     with translated(session.target):
-        await session.driver.execute(
-            "SELECT pg_catalog.set_config('statement_timeout', $1, false)", f"{seconds * 1000:.0f}"
-        )
+        for name, value in bounds.items():
+            await session.driver.execute(
+                "SELECT pg_catalog.set_config($1, $2, false)", name, f"{value * 1000:.0f}"
+            )
 
 
 def _keep_alive(driver: Driver) -> None:
@@ -243,18 +262,25 @@ def _keep_alive(driver: Driver) -> None:
 
 
 async def _close(connection: AsyncConnection, driver: Driver) -> None:
-    """Close politely for a moment, then drop the socket; the server ends the backend by itself."""
-    closing = asyncio.ensure_future(_close_politely(connection))
-    done, _ = await asyncio.wait({closing}, timeout=CLOSE_SECONDS)
-    if not done:
+    """Close politely for a moment, then drop the socket; the server ends the backend by itself.
+
+    Not through SQLAlchemy, which logs a traceback where the network is dead: it hears afterwards.
+    """
+    closing = asyncio.ensure_future(_close_politely(driver))
+    try:
+        await asyncio.wait({closing}, timeout=CLOSE_SECONDS)
+    finally:
         closing.cancel()
-    if not driver.is_closed():
-        driver.terminate()
+        if not driver.is_closed():
+            driver.terminate()
+        with suppress(Exception):
+            await connection.invalidate()
+            await connection.close()
 
 
-async def _close_politely(connection: AsyncConnection) -> None:
+async def _close_politely(driver: Driver) -> None:
     with suppress(Exception):
-        await connection.close()
+        await driver.close()
 
 
 async def round_trips(target: Target, count: int = 5) -> float:

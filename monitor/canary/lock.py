@@ -13,10 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
 
-import asyncpg
-
 from monitor.canary import sql
-from monitor.canary.connection import Driver, Session, translated
+from monitor.canary.connection import LOST, Driver, Session, translated
 from monitor.canary.identifiers import PRODUCT
 from monitor.errors import LockHeld
 
@@ -62,7 +60,7 @@ async def exclusive(session: Session, wait_seconds: float = 0.0) -> AsyncIterato
     finally:
         if session.alive:
             # Closing the session frees the lock too; this only frees it a moment earlier.
-            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+            with suppress(*LOST):
                 async with asyncio.timeout(UNLOCK_SECONDS):
                     await session.driver.execute("SELECT pg_catalog.pg_advisory_unlock($1)", key)
 

@@ -8,6 +8,8 @@ import os
 import signal
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
 from typing import Any
 
 import click
@@ -25,6 +27,19 @@ log = logging.getLogger(__name__)
 LAST_RESORT_SECONDS = 4.8
 #: Seconds by which the process ends before its grace period does.
 _MARGIN_SECONDS = 0.5
+#: Threads for what blocks, made as needed: a silent name server keeps one for half a minute, and
+#: every target may have two that ask it.
+_THREADS = 128
+#: Seconds that the end waits for what such threads still do.
+_THREAD_SECONDS = 1.0
+
+
+class _Threads(ThreadPoolExecutor):
+    """A pool whose end waits for no thread: one that asks a silent name server cannot be called
+    off."""
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        super().shutdown(wait=False, cancel_futures=cancel_futures)
 
 
 @click.command()
@@ -49,7 +64,20 @@ def run(
     settings = read_settings(options, overrides)
     with progress_bar() as progress:
         asyncio.run(_serve(settings, progress))
+    _leave_threads()
     return 0
+
+
+def _leave_threads() -> None:
+    """End the process here if a thread would keep it: all else has been closed and written."""
+    until = monotonic() + _THREAD_SECONDS
+    threads = [each for each in threading.enumerate() if each.name.startswith(_Threads.__name__)]
+    for thread in threads:
+        thread.join(max(0.0, until - monotonic()))
+    if any(thread.is_alive() for thread in threads):
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(0)
 
 
 async def _serve(settings: Settings, progress: Progress) -> None:
@@ -68,6 +96,7 @@ async def _serve(settings: Settings, progress: Progress) -> None:
         daemon.stop(drain_seconds)
 
     loop = asyncio.get_running_loop()
+    loop.set_default_executor(_Threads(_THREADS, _Threads.__name__))
     # Who presses Ctrl-C waits; who sends SIGTERM has said how long it may take.
     drain_seconds = settings.grace_period - LAST_RESORT_SECONDS - _MARGIN_SECONDS
     loop.add_signal_handler(signal.SIGINT, on_signal, 0.0)

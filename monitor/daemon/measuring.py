@@ -198,6 +198,7 @@ class Measuring:
             self.replica.measured(run)
         standing = post.judge.state(run.target).changes
         judgement, state = await post.judge.judge(run)
+        await self.recorder.append(run, judgement, state)  # first: what is told outlives a kill
         post.tally.add_run(run, judgement)
         self.publisher.publish_between_rounds()
         self.report(run)
@@ -205,7 +206,6 @@ class Measuring:
         if judgement is not None:
             tell(run.target, standing, judgement)
             self._confirm(post, run, judgement)
-        await self.recorder.append(run, judgement, state)
         if run.outcome != "failed" and run.trigger == "scheduled":
             post.unexplained = run.environment
 
@@ -224,9 +224,9 @@ class Measuring:
     async def _keep_only(self, post: Post, run: Run) -> None:
         """Count and keep a run that comes too late to be judged: later ones have been."""
         log.warning("%s: another replica has measured since; this run is not judged", post.name)
+        await self.recorder.append(run)
         post.tally.count(run)
         self.report(run)
-        await self.recorder.append(run)
         await self.follow(post)
 
     # --- after a run -----------------------------------------------------------------------------

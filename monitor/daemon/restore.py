@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any
 
 from monitor.judgement import Judgement
@@ -27,11 +28,16 @@ async def last_runs(
 ) -> list[tuple[Run, Judgement | None]]:
     """A target's last runs by schedule, oldest first, and what was said of each.
 
-    Raises StoreUnavailable.
+    One that another replica's run overtook is left out, as by who was there: its process stood
+    still in it. Raises StoreUnavailable.
     """
     records = await newest_runs(database, target, count, _TRIGGERS)
     cases = {_key(case): case for case in plan.cases}
-    return [(run_of(record, cases), record.judgement) for record in records]
+    return [
+        (run_of(record, cases), record.judgement)
+        for record, following in zip_longest(records, records[1:])
+        if following is None or record.finished_at <= following.started_at
+    ]
 
 
 def run_of(record: RunRecord, cases: Mapping[SeriesKey, Case] | None = None) -> Run:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 
 from apscheduler.events import (
     EVENT_JOB_ERROR,
@@ -78,7 +79,8 @@ class Schedule:
     ) -> None:
         self._tables = dict(tables)
         self._events: asyncio.Queue[Tick | Skipped] = asyncio.Queue()
-        self._last_slot: dict[str, datetime] = {}
+        #: Of each target the last tick, and when it came by the monotonic clock.
+        self._last_slot: dict[str, tuple[datetime, float]] = {}
         self._scheduler = AsyncIOScheduler(
             timezone=UTC,
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
@@ -123,12 +125,21 @@ class Schedule:
             self._scheduler.modify_job(target, next_run_time=until)
 
     def clock_was_set(self, by: timedelta) -> None:
-        """Keep the true distances to all ticks when the system's clock was set."""
+        """Keep the true distances to all ticks when the system's clock was set, a moment ago.
+
+        What was planned since then is by the new time already.
+        """
+        now = datetime.now(UTC)
+        for job in self._scheduler.get_jobs():
+            due, table = job.next_run_time, self._tables[job.id.split(" ")[0]]
+            near = now, now + 2 * table.interval  # as far ahead as a run is ever put off
+            if not near[0] <= due <= near[1] or near[0] <= due + by <= near[1]:
+                self._scheduler.modify_job(job.id, next_run_time=due + by)
         for target, table in self._tables.items():
             self._tables[target] = table.moved(by)
-        self._last_slot = {target: slot + by for target, slot in self._last_slot.items()}
-        for job in self._scheduler.get_jobs():
-            self._scheduler.modify_job(job.id, next_run_time=job.next_run_time + by)
+        self._last_slot = {
+            target: (slot + by, since) for target, (slot, since) in self._last_slot.items()
+        }
 
     def overdue(self, now: datetime) -> timedelta:
         """How late the scheduler is with the tick that is due first; zero if it is not."""
@@ -177,8 +188,12 @@ class Schedule:
             self._events.put_nowait(Skipped(event.job_id, "overlapping"))
 
     def _count_missed(self, target: str, slot: datetime) -> None:
-        last = self._last_slot.get(target, slot)
-        missed = self._tables[target].ticks_between(last, slot) if slot > last else 0
+        """Ticks between this one and the last: no more than the time that has truly passed holds,
+        whatever the system's clock was set to meanwhile."""
+        now, table = monotonic(), self._tables[target]
+        last, since = self._last_slot.get(target, (slot, now))
+        at_most = int((now - since) / table.interval.total_seconds())
+        missed = table.ticks_between(last, slot, at_most) if slot > last else 0
         if missed:
             self._events.put_nowait(Skipped(target, "missed", missed))
-        self._last_slot[target] = slot
+        self._last_slot[target] = slot, now

@@ -42,10 +42,10 @@ class Timetable:
         slot, end = self._slot_after(opening - timedelta.resolution), closing(self.windows, opening)
         return slot if end is not None and slot < end else opening
 
-    def ticks_between(self, first: datetime, last: datetime) -> int:
-        """How many ticks lie between two others."""
+    def ticks_between(self, first: datetime, last: datetime, at_most: int) -> int:
+        """How many ticks lie between two others; not more than so many are counted."""
         count, tick = 0, self.after(first)
-        while tick < last:
+        while tick < last and count < at_most:
             count, tick = count + 1, self.after(tick)
         return count
 

@@ -21,6 +21,14 @@ log = logging.getLogger(__name__)
 #: Seconds between two signs of life, and without one until the server ends the session.
 _BEAT_SECONDS = 5.0
 _TIMEOUT_SECONDS = 20
+#: The session is lost; by the last, just now: the server has ended one whose process was stopped.
+_LOST = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    OSError,
+    TimeoutError,
+    asyncpg.InternalClientError,
+)
 _LOCKS = """
 SELECT count(*) FROM pg_catalog.pg_locks
 WHERE locktype = 'advisory' AND granted AND objsubid = 1
@@ -33,7 +41,7 @@ async def stay_present(location: Location, name: str) -> None:
     """Show until cancelled that a replica lives. A store that is down is tried again."""
     assert location.url is not None  # noqa: S101 - for mypy; SQLite has no replicas
     while True:
-        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        with suppress(*_LOST):
             driver = await asyncpg.connect(
                 for_asyncpg(location.url),
                 timeout=location.timeout_seconds,

@@ -9,6 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.alarms import Alarms, alarms
+from tests.acceptance.fault_table import fault, pytest_terminal_summary
+
+__all__ = ["data_dir", "fault", "pytest_terminal_summary", "rules"]
+
 
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
@@ -16,3 +21,10 @@ def data_dir() -> Iterator[Path]:
     directory.chmod(0o755)
     yield directory
     shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="session")
+def rules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alarms | None]:
+    """A Prometheus with our alert rules; None where there is none."""
+    with alarms(tmp_path_factory.mktemp("alarms")) as found:
+        yield found

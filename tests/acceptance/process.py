@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.servers import wait_until
@@ -44,16 +44,23 @@ def call(
 
 
 class Daemon:
-    """``ingest-canary run`` on a free port; a context manager that leaves no process."""
+    """``ingest-canary run`` on a free port; a context manager that leaves no process.
+
+    ``through`` is a command that becomes the one that follows it, such as ``env`` or ``unshare``.
+    """
 
     def __init__(
-        self, data_dir: Path, *arguments: str, extra: Mapping[str, str] | None = None
+        self,
+        data_dir: Path,
+        *arguments: str,
+        extra: Mapping[str, str] | None = None,
+        through: Sequence[str] = (),
     ) -> None:
         self._log = data_dir / "daemon.log"
         self._output = data_dir / "daemon.out"
         with self._log.open("w") as log, self._output.open("w") as output:
             self.process = subprocess.Popen(
-                [*COMMAND, "run", "--port", "0", *arguments],
+                [*through, *COMMAND, "run", "--port", "0", *arguments],
                 env=environment(data_dir, extra),
                 cwd=data_dir,
                 stdout=output,

@@ -1,24 +1,26 @@
-"""The fault matrix of the daemon: what befalls it and its canary, and what must hold after it."""
+"""The fault matrix of the daemon: what befalls the canary's server."""
 
 from __future__ import annotations
 
-import random
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+import asyncio
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import asyncpg
 import pytest
 
+from tests.acceptance.alarms import Alarms
+from tests.acceptance.befallen import DOWN, REFUSED, Befallen, Told
+from tests.acceptance.fault_table import Fault
 from tests.acceptance.process import Daemon
-from tests.acceptance.runs import assert_none_overlaps, measured, runs_in_file
 from tests.conftest import Database
-from tests.integration.helpers import all_empty, locks_of_ours, sessions_of_ours
+from tests.faults import Disk, disk
 from tests.servers import PASSWORD, SUPERUSER, Server, wait_until
-from tests.slow_network import SlowNetwork, slow_network
 
 pytestmark = pytest.mark.slow
-SECONDS = 120
 
 
 @pytest.fixture
@@ -31,61 +33,16 @@ def own_server(pg_bin: Path, server_root: Path) -> Iterator[Server]:
 
 
 @pytest.fixture
-def network(own_server: Server, tmp_path: Path) -> Iterator[SlowNetwork]:
-    with slow_network(own_server.port, tmp_path) as found:
-        yield found
-
-
-class Befallen:
-    """A daemon on a canary that something befalls, and what must hold before and after."""
-
-    def __init__(self, fault: str, server: Server, network: SlowNetwork, data_dir: Path) -> None:
-        self.fault, self.server, self.network, self.data_dir = fault, server, network, data_dir
-        self.database = Database("postgres", server.dsn(), server)
-        address = f":{server.port}/"
-        self.dsn = server.tcp_dsn(password=PASSWORD).replace(address, f":{network.port}/")
-        self.extra = {
-            "INGEST_CANARY_TARGETS__MAIN__DSN": self.dsn,
-            "INGEST_CANARY_TARGETS__MAIN__CONNECT_TIMEOUT": "3s",
-            "INGEST_CANARY_LIMITS__ROUND_TIMEOUT": "10s",
-        }
-
-    def survives(
-        self,
-        befall: Callable[[Daemon], object],
-        heal: Callable[[Daemon], object],
-        reason: str | None,
-    ) -> None:
-        """Something befalls the daemon, is told as ``reason``, ends, and nothing is left of it."""
-        with Daemon(self.data_dir, "--interval", "2s", extra=self.extra) as daemon:
-            daemon.wait_for_metric("runs_total", 2, outcome="ok")
-            befall(daemon)
-            if reason is not None:
-                daemon.wait_for_metric("round_failures_total", 1, SECONDS, reason=reason)
-            heal(daemon)
-            done = daemon.metric("runs_total", outcome="ok") or 0
-            daemon.wait_for_metric("runs_total", done + 2, SECONDS, outcome="ok")
-            daemon.wait_for_metric("up", 1, target="main")
-            told = daemon.metric("store_samples_total") or 0
-            assert daemon.metric("store_dropped_samples_total") in (0, None)
-            assert "Traceback" not in daemon.log
-            assert daemon.stop() == 0
-        kept = runs_in_file(self.data_dir)
-        assert_none_overlaps(measured(kept))
-        assert len(measured(kept)) * 14 >= told * 0.5
-        wait_until(self.nothing_left, "the canary to be clean", SECONDS)
-        print(f"\n{self.fault:45s} survived: {len(measured(kept))} runs kept")
-
-    def nothing_left(self) -> bool:
-        found = self.database
-        return all_empty(found) and locks_of_ours(found) == 0 and sessions_of_ours(found) == 0
-
-
-@pytest.fixture
 def befallen(
-    request: pytest.FixtureRequest, own_server: Server, network: SlowNetwork, data_dir: Path
+    request: pytest.FixtureRequest,
+    own_server: Server,
+    data_dir: Path,
+    fault: Fault,
+    rules: Alarms | None,
 ) -> Befallen:
-    return Befallen(request.node.name.removeprefix("test_"), own_server, network, data_dir)
+    made = Befallen(fault, request.node.name, own_server, data_dir)
+    made.alarms = rules
+    return made
 
 
 def test_killed_in_mid_round(befallen: Befallen) -> None:
@@ -93,22 +50,34 @@ def test_killed_in_mid_round(befallen: Befallen) -> None:
         daemon.wait_for_metric("lock_held", 1)
         befallen.server.kill()
 
-    befallen.survives(befall, lambda _: befallen.server.start(), "unavailable")
+    befallen.survives(befall, lambda _: befallen.server.start(), DOWN)
 
 
 def test_restarted(befallen: Befallen) -> None:
-    befallen.survives(lambda _: befallen.server.restart(), lambda _: None, None)
+    befallen.survives(lambda _: befallen.server.restart(), lambda _: None, Told())
 
 
-def test_failed_over_to_read_only(befallen: Befallen) -> None:
+def test_failed_over_to_a_standby_that_is_promoted_later(befallen: Befallen) -> None:
+    """At the same address there is a server in recovery: a real one, with nobody to follow."""
+    server = befallen.server
+
+    def demote(_: Daemon) -> None:
+        server.stop()
+        signal_file = server.data / "standby.signal"
+        signal_file.touch()
+        server.start()
+        assert server.sql("SELECT pg_is_in_recovery()") == [(True,)]
+
+    befallen.survives(demote, lambda _: server.sql("SELECT pg_promote()"), REFUSED)
+
+
+def test_read_only_by_default(befallen: Befallen) -> None:
     sql = befallen.server.sql
     setting = "default_transaction_read_only"
     befallen.survives(
         lambda _: sql(f"ALTER DATABASE postgres SET {setting} = on"),
-        lambda _: (
-            sql(f"BEGIN READ WRITE; ALTER DATABASE postgres RESET {setting}; COMMIT") and None
-        ),
-        "refused",
+        lambda _: sql(f"BEGIN READ WRITE; ALTER DATABASE postgres RESET {setting}; COMMIT"),
+        REFUSED,
     )
 
 
@@ -117,44 +86,95 @@ def test_password_changed(befallen: Befallen) -> None:
     befallen.survives(
         lambda _: sql(f"ALTER ROLE {SUPERUSER} PASSWORD 'another'"),
         lambda _: sql(f"ALTER ROLE {SUPERUSER} PASSWORD '{PASSWORD}'"),
-        "authentication",
+        Told("authentication", up=0, alerts=DOWN.alerts),
     )
 
 
-def test_black_holed_in_mid_round(befallen: Befallen) -> None:
-    def befall(daemon: Daemon) -> None:
-        daemon.wait_for_metric("lock_held", 1)
-        befallen.network.delay(100_000)
+class Crowd:
+    """Takes every connection that there is, and whichever becomes free, until ``go``."""
 
-    # The server ends what is left of the black-holed session after a minute or two.
-    befallen.survives(befall, lambda _: befallen.network.delay(0), "unavailable")
+    def __init__(self, server: Server) -> None:
+        self._dsn, self._stop = server.dsn(), threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._come()))
 
+    def come(self) -> None:
+        self._thread.start()
 
-def test_slow_network(befallen: Befallen) -> None:
-    befallen.survives(
-        lambda _: befallen.network.delay(0.03), lambda _: befallen.network.delay(0), None
-    )
+    def go(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    async def _come(self) -> None:
+        taken = []
+        while not self._stop.is_set():
+            try:
+                taken.append(await asyncpg.connect(self._dsn, timeout=10))
+            except asyncpg.TooManyConnectionsError:
+                await asyncio.sleep(0.02)
+        for each in taken:
+            await each.close(timeout=10)
 
 
 def test_max_connections_reached(befallen: Befallen) -> None:
-    with ThreadPoolExecutor(25) as crowd:
-
-        def befall(_: Daemon) -> None:
-            for _each in range(25):  # those that find no place have done their part
-                crowd.submit(befallen.server.sql, "SELECT pg_sleep(15)")
-
-        befallen.survives(befall, lambda _: crowd.shutdown(), "unavailable")
+    crowd = Crowd(befallen.server)
+    befallen.survives(lambda _: crowd.come(), lambda _: crowd.go(), DOWN)
 
 
-def test_stopped_for_two_intervals(befallen: Befallen) -> None:
-    befallen.survives(lambda daemon: daemon.stopped_for(4.5), lambda _: None, None)
+@contextmanager
+def servers_disk(server: Server, size: int) -> Iterator[Disk]:
+    """A disk on which the server's user may write."""
+    with disk(server.directory / "disk", size) as found:
+        shutil.chown(found.path, server.account.uid, server.account.gid)
+        found.path.chmod(0o700)
+        yield found
 
 
-def test_kill_9_at_ten_random_moments(befallen: Befallen) -> None:
-    rng = random.Random(20261125)
-    for _ in range(10):
-        with Daemon(befallen.data_dir, "--interval", "1s", extra=befallen.extra) as daemon:
-            daemon.wait_for_log("serving")
-            time.sleep(rng.uniform(0.2, 4.0))
-            daemon.process.kill()
-    befallen.survives(lambda _: None, lambda _: None, None)
+def test_disk_of_the_tables_full(befallen: Befallen) -> None:
+    server = befallen.server
+    with servers_disk(server, 32 << 20) as small:
+        server.sql(f"CREATE TABLESPACE small LOCATION '{small.path}'")
+        server.sql("CREATE DATABASE onsmall TABLESPACE small")
+        befallen.database = Database("onsmall", server.dsn("onsmall"), server)
+        befallen.database.sql("CREATE EXTENSION pg_stat_statements")
+        befallen.dsn = server.tcp_dsn("onsmall", password=PASSWORD)
+        befallen.survives(
+            lambda _: small.fill(),
+            lambda _: small.empty(),
+            Told("server_error", up=1, alerts=REFUSED.alerts),
+        )
+        server.stop("immediate")
+
+
+def test_disk_of_the_wal_full(befallen: Befallen) -> None:
+    """The server panics, and cannot even recover until there is space."""
+    server = befallen.server
+    with servers_disk(server, 160 << 20) as small:
+        server.stop()
+        wal = small.path / "wal"
+        shutil.move(server.data / "pg_wal", wal)
+        for each in (wal, *wal.rglob("*")):
+            shutil.chown(each, server.account.uid, server.account.gid)
+        (server.data / "pg_wal").symlink_to(wal)
+        server.settings |= {"max_wal_size": "64MB", "min_wal_size": "32MB"}
+        server.start()
+
+        def fill(_: Daemon) -> None:
+            small.fill()
+            wait_until(lambda: not _writes(server), "the server to have no space", 60)
+
+        def free(_: Daemon) -> None:
+            small.empty()
+            server.stop("immediate")
+            server.start()
+
+        befallen.survives(fill, free, DOWN)
+        server.stop("immediate")
+
+
+def _writes(server: Server) -> bool:
+    """Whether it could begin another file of the WAL."""
+    try:
+        server.sql("SELECT pg_logical_emit_message(false, 'fill', 'it'), pg_switch_wal()")
+    except (asyncpg.PostgresError, OSError):
+        return False
+    return True

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from monitor.store.database import Location
+from tests.acceptance.fault_table import Fault
 from tests.acceptance.process import ROOT
 from tests.acceptance.writer import Orders
 from tests.conftest import missing
-from tests.contents import Contents, contents_of
+from tests.contents import contents_of
 from tests.servers import Server
 
 pytestmark = pytest.mark.slow
@@ -73,50 +74,49 @@ class Writer:
             self.told += [int(line) for line in lines]
 
 
-def assert_kept(fault: str, place: Location, told: list[int], sent: int) -> None:
+def assert_kept(fault: Fault, place: Location, told: list[int], sent: int) -> None:
     """All that was told is there, once; what was under way when it was killed may be."""
     found = contents_of(place)
     numbers = {int(run_id, 16) for run_id in found.samples}
-    _print(fault, len(told), found, len(numbers & set(told)))
+    kept = len(numbers & set(told))
+    samples = f"{kept * SAMPLES} of {len(told) * SAMPLES} samples"
+    fault.kept(f"{samples}, {found.doubled} doubled, {place.dialect}")
     assert set(told) <= numbers <= set(range(sent))
     assert set(found.samples.values()) <= {SAMPLES}
     assert (found.doubled, found.orphans) == (0, 0)
 
 
-def _print(fault: str, told: int, found: Contents, kept: int) -> None:
-    print(
-        f"\n{fault:45s} found {kept * SAMPLES} of {told * SAMPLES} samples sent,"
-        f" {found.doubled} doubled"
-    )
-
-
-def test_killed_in_the_middle_of_appends(tmp_path: Path, own_server: Server) -> None:
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_killed_five_times_in_the_middle_of_appends(
+    tmp_path: Path, own_server: Server, kind: str, fault: Fault
+) -> None:
     rng = random.Random(20261124)
-    sqlite = Location(tmp_path / "store.sqlite")
-    postgresql = Location(tmp_path / "pg" / "none", own_server.create_database("killed"))
-    for place in (sqlite, postgresql):
-        told: list[int] = []
-        for attempt in range(5):
-            writer = Writer(Orders.of(place, first=1000 * attempt, count=1000))
-            writer.hear(rng.randint(2, 40))
-            told += writer.kill()
-        Writer(Orders.of(place, first=9000, count=1)).finish()  # brings in what waits
-        assert_kept(f"writer killed 5 times, {place.dialect}", place, [*told, 9000], 9001)
+    url = own_server.create_database("killed") if kind == "postgresql" else None
+    place = Location(tmp_path / "store.sqlite", url)
+    told: list[int] = []
+    for attempt in range(5):
+        writer = Writer(Orders.of(place, first=1000 * attempt, count=1000))
+        writer.hear(rng.randint(2, 40))
+        told += writer.kill()
+    Writer(Orders.of(place, first=9000, count=1)).finish()  # brings in what waits
+    assert_kept(fault, place, [*told, 9000], 9001)
 
 
 @pytest.mark.parametrize("how", ["stopped", "killed"])
-def test_server_that_ends_and_comes_back(tmp_path: Path, own_server: Server, how: str) -> None:
+def test_server_that_ends_and_comes_back(
+    tmp_path: Path, own_server: Server, how: str, fault: Fault
+) -> None:
     place = Location(tmp_path / "none", own_server.create_database("ends"))
     writer = Writer(Orders.of(place, count=120))
     writer.hear(20)
     own_server.stop() if how == "stopped" else own_server.kill()
     writer.hear(40)
     own_server.start()
-    assert_kept(f"server {how} and started", place, writer.finish(), 120)
+    assert_kept(fault, place, writer.finish(), 120)
 
 
 def test_table_locked_longer_than_the_store_is_waited_for(
-    tmp_path: Path, own_server: Server
+    tmp_path: Path, own_server: Server, fault: Fault
 ) -> None:
     place = Location(tmp_path / "none", own_server.create_database("locked"))
     writer = Writer(Orders.of(place, count=60, timeout=0.5))
@@ -126,7 +126,7 @@ def test_table_locked_longer_than_the_store_is_waited_for(
         " SELECT pg_catalog.pg_sleep(4); COMMIT",
         "locked",
     )
-    assert_kept("table locked beyond the timeout", place, writer.finish(), 60)
+    assert_kept(fault, place, writer.finish(), 60)
 
 
 @contextmanager
@@ -147,19 +147,19 @@ def _remount(directory: Path, size: str) -> None:
 
 
 @pytest.mark.parametrize("spool", ["on another disk", "on the full disk"])
-def test_disk_full(tmp_path: Path, spool: str) -> None:
+def test_disk_full(tmp_path: Path, spool: str, fault: Fault) -> None:
     with small_disk(tmp_path / "disk", "320k") as grow:
         place = Location(tmp_path / "disk" / "store.sqlite")
         elsewhere = tmp_path / "spool" if "another" in spool else place.path.parent / "spool"
         writer = Writer(Orders.of(place, count=400, spool=str(elsewhere)))
         writer.hear(300)
         grow("64m")
-        assert_kept(f"disk full, spool {spool}", place, writer.finish(), 400)
+        assert_kept(fault, place, writer.finish(), 400)
 
 
-def test_clock_set_back_an_hour(tmp_path: Path) -> None:
+def test_clock_set_back_an_hour(tmp_path: Path, fault: Fault) -> None:
     place = Location(tmp_path / "store.sqlite")
     told = Writer(Orders.of(place, count=60, step_back=30)).finish()
-    assert_kept("clock set back an hour", place, told, 60)
+    assert_kept(fault, place, told, 60)
     order = sorted(contents_of(place).samples)
     assert order == [f"{number:032x}" for number in range(60)]

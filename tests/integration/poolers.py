@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -43,9 +46,31 @@ def pgbouncer() -> Path:
     return Path(found)
 
 
+@dataclass(frozen=True)
+class Pooler:
+    """A running PgBouncer: ``dsn`` leads through it."""
+
+    dsn: str
+    _process: subprocess.Popen[bytes]
+    _configuration: Path
+
+    def change(self, mode: str) -> None:
+        """Another mode, from the next connection on."""
+        text = self._configuration.read_text()
+        self._configuration.write_text(re.sub(r"pool_mode = \w+", f"pool_mode = {mode}", text))
+        self._process.send_signal(signal.SIGHUP)
+
+
 @contextmanager
 def pooled(database: Database, mode: str, size: int = 10) -> Iterator[str]:
     """The DSN of the database through a pooler of this mode with so many server connections."""
+    with pooler(database, mode, size) as running:
+        yield running.dsn
+
+
+@contextmanager
+def pooler(database: Database, mode: str, size: int = 10) -> Iterator[Pooler]:
+    """A pooler of this mode with so many server connections."""
     program, account = pgbouncer(), server_account()
     with tempfile.TemporaryDirectory(dir="/tmp") as name, socket.socket() as probe:
         directory = Path(name)
@@ -78,7 +103,8 @@ def pooled(database: Database, mode: str, size: int = 10) -> Iterator[str]:
         ) as running:
             try:
                 wait_until(lambda: _listens(port), "PgBouncer to listen")
-                yield f"postgresql://postgres@127.0.0.1:{port}/{database.name}"
+                dsn = f"postgresql://postgres@127.0.0.1:{port}/{database.name}"
+                yield Pooler(dsn, running, configuration)
             finally:
                 running.kill()
 

@@ -215,7 +215,7 @@ BOUNDED = {
     "application_name": "ingest-canary",
     "lock_timeout": "5000ms",
     "idle_in_transaction_session_timeout": "60000ms",
-    "idle_session_timeout": "120000ms",
+    "idle_session_timeout": "60000ms",
     "client_connection_check_interval": "1000ms",
 }
 BOUNDED_BY_TCP = {

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from monitor.schedule.schedule import Schedule, Skipped, Tick
 from monitor.schedule.timetable import Timetable
 
@@ -153,6 +155,31 @@ def test_a_clock_that_is_set_moves_no_tick() -> None:
         assert schedule.next_run_at("main") == due + back + timedelta(hours=1)
 
     scheduled(3600, work)
+
+
+@pytest.mark.parametrize("hours", [10, -10])
+def test_a_tick_planned_since_the_clock_was_set_is_by_the_new_time(hours: int) -> None:
+    """Between the setting and its being noticed a tick may come and plan the next one."""
+
+    async def work(schedule: Schedule) -> None:
+        await next_event(schedule)
+        due = schedule.next_run_at("main")
+        schedule.clock_was_set(timedelta(hours=hours))
+        assert schedule.next_run_at("main") == due
+
+    scheduled(3600, work)
+
+
+def test_a_clock_that_is_set_makes_no_tick_missed() -> None:
+    async def work(schedule: Schedule) -> None:
+        first = await next_event(schedule)
+        assert isinstance(first, Tick)
+        first.done()
+        schedule.clock_was_set(timedelta(hours=-1))  # the last tick seems an hour ago
+        second = await next_event(schedule)
+        assert isinstance(second, Tick) or second.count <= 1
+
+    scheduled(0.5, work)
 
 
 def test_a_scheduler_that_stands_still_is_seen() -> None:

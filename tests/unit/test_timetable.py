@@ -140,5 +140,6 @@ def test_the_first_run_after_a_restart_is_due_an_interval_after_the_last() -> No
 
 def test_ticks_between_two_are_counted_as_they_are_spread() -> None:
     table = Timetable(HOUR, WEDNESDAY + HOUR)
-    assert table.ticks_between(WEDNESDAY, WEDNESDAY + HOUR) == 0
-    assert table.ticks_between(WEDNESDAY, WEDNESDAY + 4 * HOUR) == 3
+    assert table.ticks_between(WEDNESDAY, WEDNESDAY + HOUR, 9) == 0
+    assert table.ticks_between(WEDNESDAY, WEDNESDAY + 4 * HOUR, 9) == 3
+    assert table.ticks_between(WEDNESDAY, WEDNESDAY + 4 * HOUR, 2) == 2

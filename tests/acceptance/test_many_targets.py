@@ -118,6 +118,7 @@ def test_a_target_that_is_down_or_hangs_holds_up_no_other(
     with Daemon(data_dir, "--config", path) as daemon:
         daemon.wait_for_metric("runs_total", 1, target="hung", outcome="ok")
         daemon.wait_for_metric("runs_total", 1, target="down", outcome="failed")
+        daemon.wait_for_log("hung: the statements .* are explained")  # which would be slow as well
         slow_rows(hung, "ingest_canary.orders", 0.02)  # so that it is caught in a round
         daemon.wait_for_metric("lock_held", 1, target="hung")
         network.delay(100_000)

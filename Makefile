@@ -56,7 +56,8 @@ format: setup-dev ## Mend what ruff can mend
 	@$(VENV)/bin/ruff check --fix .
 	@$(VENV)/bin/ruff format .
 
-acceptance: setup-dev ## Run the slow acceptance tests and print what they measure
+acceptance: setup-dev ## Run the slow acceptance tests and print what they measure, and fuzz for longer
+	@INGEST_CANARY_TEST_FUZZ=20 $(VENV)/bin/python -m pytest -q tests/unit/test_*_fuzz.py $(ARGS)
 	@$(VENV)/bin/python -m pytest -m slow -s tests/acceptance tests/integration $(ARGS)
 
 bench: setup-dev $(BENCH) ## Run the benchmarks of the program itself, and of its detector beside others

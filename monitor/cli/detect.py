@@ -31,6 +31,9 @@ _GAP = 3.0
 #: Learning runs below which level and scale are guesses.
 _LEAST_LEARNING = 8
 
+#: Of an effect's logarithm: beyond it a ratio is no number that can be printed in per cent.
+_MOST = log(1e300)
+
 _DEFAULTS = Parameters()
 
 
@@ -86,7 +89,7 @@ def detect(
     except OSError as error:
         raise ConfigurationError(f"{name} cannot be read: {error.strerror}") from None
     for note in table.notes():
-        click.echo(f"note: {note}", err=True)
+        click.echo(f"note: {' '.join(note.split())}", err=True)
     found = [change for column in table.series() for change in column.changes]
     if as_json:
         click.echo(json.dumps([asdict(change) for change in found], ensure_ascii=False, indent=1))
@@ -159,7 +162,7 @@ class _Column:
                     start_low=change.low,
                     start_high=change.high,
                     alarm_index=change.alarm,
-                    effect_ratio=expm1(sign * change.effect),
+                    effect_ratio=expm1(min(sign * change.effect, _MOST)),
                 )
             )
         elif event.what == "recovered":

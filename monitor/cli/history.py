@@ -233,7 +233,8 @@ async def _show_between(settings: Settings, wanted: Sequence[str], as_json: bool
 def _console() -> Console:
     """Standard output as wide as it is."""
     columns = shutil.get_terminal_size((_WIDTH, 1)).columns
-    return Console(width=max(columns, _LEAST_WIDTH), highlight=False)
+    width = max(columns, _LEAST_WIDTH)
+    return Console(width=width, highlight=False, markup=False, emoji=False)
 
 
 def _say_nothing_is_stored(settings: Settings, target: str | None) -> None:

@@ -23,8 +23,9 @@ _WIDTH = 100
 
 
 def console(least: int = _WIDTH) -> Console:
-    """Standard output, at least as wide as the table."""
-    return Console(width=max(least, shutil.get_terminal_size().columns), highlight=False)
+    """Standard output, at least as wide as the table; what users named is no markup."""
+    width = max(least, shutil.get_terminal_size().columns)
+    return Console(width=width, highlight=False, markup=False, emoji=False)
 
 
 @contextmanager

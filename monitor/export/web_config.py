@@ -11,6 +11,7 @@ security that does nothing would be worse than none.
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
@@ -62,6 +63,7 @@ def _version(value: str) -> str:
     return _known(value, _VERSIONS, "; older versions are broken and not served")
 
 
+_HASH = re.compile(r"\$2[abxy]?\$\S*")
 Version = Annotated[str, AfterValidator(_version)]
 BcryptHash = Annotated[str, Field(pattern=r"^\$2[abxy]?\$\d\d\$[./A-Za-z0-9]{53}$")]
 Header = Literal[
@@ -119,24 +121,15 @@ class WebConfig(_Part):
 
 def read_web_config(path: Path) -> WebConfig:
     """The file's content. Raises ConfigurationError with a sentence that names file and setting."""
-    try:
-        text = path.read_text()
-        _refuse_repeated(yaml.compose(text, Loader=yaml.SafeLoader))
-        content = yaml.safe_load(text)
-    except OSError as error:
-        raise ConfigurationError(f"web config {path}: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"web config {path}: not YAML: it is not UTF-8 text.") from None
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"web config {path}: not YAML: {_where(error)}.") from None
+    content = _content(path)
     content = {} if content is None else content
     if not isinstance(content, dict):
-        raise ConfigurationError(f"web config {path}: must be a table of settings.")
+        raise _wrong(path, "must be a table of settings")
     try:
         return WebConfig.model_validate(_resolved(content, path.parent))
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        raise ConfigurationError(f"web config {path}: {_sentence(first)}.") from None
+        raise _wrong(path, _sentence(first)) from None
 
 
 def tls_context(path: Path, config: TlsServerConfig) -> ssl.SSLContext:
@@ -149,10 +142,8 @@ def tls_context(path: Path, config: TlsServerConfig) -> ssl.SSLContext:
         # An encrypted key would otherwise be asked for at the terminal, where nobody sits.
         context.load_cert_chain(config.cert_file, config.key_file, password="")
     except (OSError, ValueError) as error:
-        raise ConfigurationError(
-            f"web config {path}: tls_server_config: certificate {config.cert_file} and key"
-            f" {config.key_file}: {_tls_words(error)}."
-        ) from None
+        files = f"certificate {config.cert_file} and key {config.key_file}"
+        raise _wrong(path, f"tls_server_config: {files}: {_tls_words(error)}") from None
     verification = _VERIFICATION[config.client_auth_type]
     if config.client_ca_file is not None and verification is ssl.CERT_NONE:
         raise ConfigurationError(
@@ -174,25 +165,53 @@ def _verify_clients(path: Path, context: ssl.SSLContext, config: TlsServerConfig
     try:
         context.load_verify_locations(config.client_ca_file)
     except (OSError, ValueError) as error:
-        raise ConfigurationError(
-            f"web config {path}: tls_server_config.client_ca_file {config.client_ca_file}:"
-            f" {_tls_words(error)}."
-        ) from None
+        what = f"tls_server_config.client_ca_file {config.client_ca_file}"
+        raise _wrong(path, f"{what}: {_tls_words(error)}") from None
 
 
-def _refuse_repeated(node: Any) -> None:
-    """Raise for a key that occurs twice: the first of two tables of users would be lost unseen."""
+def _content(path: Path) -> Any:
+    """What the file says as YAML. Raises ConfigurationError."""
+    try:
+        text = path.read_text()
+        _check_keys(yaml.compose(text, Loader=yaml.SafeLoader), set())
+        return yaml.safe_load(text)
+    except OSError as error:
+        raise _wrong(path, str(error.strerror)) from None
+    except UnicodeDecodeError:
+        raise _wrong(path, "not YAML: it is not UTF-8 text") from None
+    except yaml.YAMLError as error:
+        raise _wrong(path, f"not YAML: {_where(error)}") from None
+    except RecursionError:
+        raise _wrong(path, "not YAML: it is nested too deeply") from None
+    except (ValueError, TypeError, AttributeError, LookupError):  # as PyYAML takes 2001-99-99
+        raise _wrong(path, "not YAML: a value is none of its type") from None
+
+
+def _wrong(path: Path, what: str) -> ConfigurationError:
+    """The error about the file, in one line and without a hash that stands where none belongs."""
+    line = "".join(mark if mark.isprintable() else " " for mark in what)
+    return ConfigurationError(f"web config {path}: {_HASH.sub('***', line)}.")
+
+
+def _check_keys(node: Any, known: set[int]) -> None:
+    """Raise for a key that is no text, or occurs twice: the first of two tables of users would be
+    lost unseen. Nodes that are referred to again are ``known``: they may refer to themselves."""
+    if id(node) in known:
+        return
+    known.add(id(node))
     if isinstance(node, yaml.SequenceNode):
         for item in node.value:
-            _refuse_repeated(item)
+            _check_keys(item, known)
     if isinstance(node, yaml.MappingNode):
         seen = set()
         for key, value in node.value:
-            if key.value in seen:
-                mark = key.start_mark
-                raise yaml.MarkedYAMLError(problem=f"'{key.value}' occurs twice", problem_mark=mark)
-            seen.add(str(key.value))
-            _refuse_repeated(value)
+            problem = None if isinstance(key, yaml.ScalarNode) else "a key is no text"
+            if problem is None and key.value in seen:
+                problem = f"'{key.value}' occurs twice"
+            if problem:
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+            seen.add(key.value)
+            _check_keys(value, known)
 
 
 def _where(error: yaml.YAMLError) -> str:

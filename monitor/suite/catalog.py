@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from monitor.errors import ConfigurationError
 from monitor.suite import extras, shapes, strategies
+from monitor.suite.foreign_code import foreign_code
 from monitor.workload import Shape, Strategy
 
 STRATEGY_GROUP = "ingest_canary.strategies"
@@ -84,10 +85,8 @@ def _entry_point_values(group: str) -> list[tuple[str, object]]:
     values = []
     for point in entry_points(group=group):
         origin = f"entry point {point.name} of {point.dist.name if point.dist else group}"
-        try:
+        with foreign_code(origin, "cannot be loaded"):
             values.append((origin, point.load()))
-        except Exception as error:
-            raise ConfigurationError(f"{origin} cannot be loaded: {_brief(error)}.") from error
     return values
 
 
@@ -98,15 +97,6 @@ def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise ConfigurationError(f"plug-in {path}: there is no such file.")
     module = importlib.util.module_from_spec(spec)
-    try:
+    with foreign_code(f"plug-in {path}", "cannot be loaded"):
         spec.loader.exec_module(module)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"plug-in {path}: {error}") from error
-    except Exception as error:
-        raise ConfigurationError(f"plug-in {path} cannot be loaded: {_brief(error)}.") from error
     return module
-
-
-def _brief(error: Exception) -> str:
-    """Kind and first line of an error that is not ours."""
-    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"

@@ -26,3 +26,9 @@ def parameters_of(function: Callable[..., Any]) -> dict[str, Value]:
         if default is inspect.Parameter.empty:
             raise ConfigurationError(f"{function.__name__}: parameter '{name}' needs a default.")
     return found
+
+
+def check_all(function: Callable[..., Any], name: str, given: object, kind: type) -> None:
+    """Raise ConfigurationError unless it is a tuple of that kind, as a plug-in's may not be."""
+    if not isinstance(given, tuple) or not all(isinstance(each, kind) for each in given):
+        raise ConfigurationError(f"{function.__name__}: {name} must be a tuple of {kind.__name__}.")

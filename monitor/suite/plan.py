@@ -15,6 +15,7 @@ from monitor.errors import ConfigurationError
 from monitor.model import Case, Plan
 from monitor.source import Source
 from monitor.suite.catalog import Catalog
+from monitor.suite.foreign_code import foreign_code
 from monitor.workload import Shape, Strategy, Value
 
 Named = TypeVar("Named", Strategy, Shape)
@@ -153,12 +154,9 @@ def check_row(shape: Shape, parameters: Mapping[str, Value]) -> None:
 
     The server would answer a wrong key with a syntax error, SQLAlchemy with a traceback.
     """
-    try:
-        table, keys = shape.build(MetaData()), set(shape.row(0, **parameters))
-    except Exception as error:
-        kind = type(error).__name__
-        raise ConfigurationError(f"shape {shape.name} cannot be used: {kind}: {error}.") from error
-    known = {column.name for column in table.columns}
+    with foreign_code(f"shape {shape.name}", "cannot be used"):
+        table, row = shape.build(MetaData()), shape.row(0, **parameters)
+        known, keys = {column.name for column in table.columns}, {str(name) for name in dict(row)}
     unknown = sorted(keys - known)
     if unknown:
         raise ConfigurationError(

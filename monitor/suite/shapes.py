@@ -16,7 +16,7 @@ from sqlalchemy import Column, Integer, MetaData, Numeric, String, Table, Text
 from sqlalchemy.sql import quoted_name
 
 from monitor.suite.extras import foreign_key, index, indexes
-from monitor.suite.parameters import label_of, parameters_of
+from monitor.suite.parameters import check_all, label_of, parameters_of
 from monitor.workload import Extra, Parent, Shape
 
 RowFunction = Callable[..., dict[str, Any]]
@@ -35,6 +35,8 @@ def shape(
     """
 
     def decorate(function: RowFunction) -> Shape:
+        check_all(function, "parents", parents, Parent)
+        check_all(function, "extras", extras, Extra)
         return Shape(
             name=function.__name__,
             label=label_of(function),

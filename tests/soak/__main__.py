@@ -4,76 +4,42 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import shutil
-import statistics
 import sys
 import tempfile
 import time
-from collections import Counter
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+import traceback
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.acceptance.process import Daemon
-from tests.acceptance.runs import measured, runs_in_file
+from tests.acceptance.runs import assert_none_overlaps, measured, runs_in_file
 from tests.conftest import Database
 from tests.integration.helpers import all_empty
 from tests.servers import PASSWORD, Server, available_versions
 from tests.slow_network import slow_network
 from tests.soak.faults import FAULTS, Scene
+from tests.soak.record import Record, look_at
 
-#: Part of the time after which a process should have all the memory that it needs.
-WARM_UP = 0.25
-#: Seconds after a fault in which a run may still fail for it: a round's deadline, and a look more.
-AFTERMATH = 75.0
+#: Seconds after a fault in which a run may still fail for it: a round's deadline (20), what
+#: cleaning and connecting then wait for, and the tick in between.
+AFTERMATH = 45.0
+#: Quiet seconds at the end, in which all must be well again.
+CALM = 120.0
 
-
-@dataclass
-class Record:
-    """What was seen: seconds since the start with memory in bytes, descriptors and sessions."""
-
-    seconds: list[float] = field(default_factory=list)
-    memory: list[float] = field(default_factory=list)
-    descriptors: list[float] = field(default_factory=list)
-    sessions: list[float] = field(default_factory=list)
-    faults: Counter[str] = field(default_factory=Counter)
-    unexplained: list[str] = field(default_factory=list)
-
-    def look(self, daemon: Daemon, server: Server, since: float) -> None:
-        process = Path("/proc") / str(daemon.process.pid)
-        pages = int((process / "statm").read_text().split()[1])
-        self.seconds.append(time.monotonic() - since)
-        self.memory.append(pages * os.sysconf("SC_PAGE_SIZE"))
-        self.descriptors.append(len(list((process / "fd").iterdir())))
-        ((count,),) = server.sql(
-            "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'ingest-canary%'"
-        )
-        self.sessions.append(count)
-
-    def slope_per_hour(self, values: list[float]) -> float:
-        """By the median of the slopes of all pairs (Theil-Sen), after the warm-up."""
-        first = next((n for n, at in enumerate(self.seconds) if at > WARM_UP * self.seconds[-1]), 0)
-        points = list(zip(self.seconds[first:], values[first:], strict=True))
-        step = max(1, len(points) // 200)
-        points = points[::step]
-        slopes = [
-            (b[1] - a[1]) / (b[0] - a[0]) * 3600
-            for n, a in enumerate(points)
-            for b in points[n + 1 :]
-        ]
-        return statistics.median(slopes) if slopes else 0.0
+_SETTINGS = {
+    "INGEST_CANARY_SUITE__ROWS": "100",
+    "INGEST_CANARY_SUITE__ROUNDS": "5",
+    "INGEST_CANARY_TARGETS__MAIN__CONNECT_TIMEOUT": "5s",
+    "INGEST_CANARY_LIMITS__ROUND_TIMEOUT": "20s",
+}
 
 
-def runs_by_outcome(daemon: Daemon) -> dict[str, int]:
-    outcomes = ("ok", "partial", "failed", "skipped")
-    return {each: int(daemon.metric("runs_total", outcome=each) or 0) for each in outcomes}
-
-
-def soak(minutes: float, interval: float, seed: int, folder: Path) -> dict[str, object]:
-    """The figures of a run of so many minutes with a tick every ``interval`` seconds."""
-    rng, record = random.Random(seed), Record()
+@contextmanager
+def scene(folder: Path, interval: float) -> Iterator[Scene]:
+    """A server, a network to it that can be made worse, and a daemon that measures through it."""
     server = Server(max(available_versions().values()), folder / "server").start()
     with ExitStack() as stack:
         stack.callback(server.remove)
@@ -82,71 +48,121 @@ def soak(minutes: float, interval: float, seed: int, folder: Path) -> dict[str, 
         dsn = server.tcp_dsn(password=PASSWORD).replace(f":{server.port}/", f":{network.port}/")
         data_dir = folder / "data"
         data_dir.mkdir()
-        extra = {
-            "INGEST_CANARY_TARGETS__MAIN__DSN": dsn,
-            "INGEST_CANARY_TARGETS__MAIN__CONNECT_TIMEOUT": "5s",
-            "INGEST_CANARY_LIMITS__ROUND_TIMEOUT": "20s",
-        }
-        arguments = ("--interval", f"{interval}s")
-        daemon = stack.enter_context(Daemon(data_dir, *arguments, extra=extra))
+        extra = {"INGEST_CANARY_TARGETS__MAIN__DSN": dsn, **_SETTINGS}
+        daemon = stack.enter_context(Daemon(data_dir, "--interval", f"{interval}s", extra=extra))
         daemon.wait_for_metric("runs_total", 1, outcome="ok")
-        since, fault_until, before = time.monotonic(), 0.0, runs_by_outcome(daemon)
-        fault_at = since + 3 * interval
-        while time.monotonic() < since + 60 * minutes:
-            now = time.monotonic()
-            if now >= fault_at and now < since + 60 * minutes - 2 * AFTERMATH:
-                name = rng.choice(sorted(FAULTS))
-                FAULTS[name](Scene(daemon, server, network), rng.uniform(2, 2.5 * interval))
-                record.faults[name] += 1
-                fault_until = time.monotonic() + AFTERMATH
-                fault_at = time.monotonic() + rng.uniform(3, 12) * interval
-            time.sleep(interval)
-            found = runs_by_outcome(daemon)
-            for outcome in ("partial", "failed", "skipped"):
-                if found[outcome] > before[outcome] and time.monotonic() > fault_until:
-                    record.unexplained.append(f"{outcome} after {time.monotonic() - since:.0f} s")
-            before = found
-            record.look(daemon, server, since)
-        elapsed = time.monotonic() - since
-        found, samples = runs_by_outcome(daemon), daemon.metric("store_samples_total") or 0
-        code = daemon.stop()
-        kept = runs_in_file(data_dir)
-        return {
-            "minutes": round(elapsed / 60, 1),
-            "interval_seconds": interval,
-            "faults": dict(record.faults),
-            "ticks_expected": round(elapsed / interval) + 1,
-            "ticks_accounted_for": sum(found.values()),
-            "runs": found,
-            "unexplained": record.unexplained,
-            "runs_in_store": len(kept),
-            "runs_with_samples_in_store": len(measured(kept)),
-            "samples_written": int(samples),
-            "memory_mb": round(record.memory[-1] / 1e6, 1),
-            "memory_slope_mb_per_hour": round(record.slope_per_hour(record.memory) / 1e6, 3),
-            "descriptors": record.descriptors[-1],
-            "descriptors_slope_per_hour": record.slope_per_hour(record.descriptors),
-            "sessions_most": max(record.sessions),
-            "sessions_slope_per_hour": record.slope_per_hour(record.sessions),
-            "canary_clean": all_empty(Database("postgres", server.dsn(), server)),
-            "exit_code": code,
-            "tracebacks": daemon.log.count("Traceback"),
-        }
+        yield Scene(daemon, data_dir, server, network)
+
+
+def disturb(at: Scene, record: Record, name: str, seconds: float, since: float) -> None:
+    """Let a fault happen and note when; what goes wrong in making it is told, and ends nothing."""
+    begin = time.monotonic() - since
+    say(f"{begin:7.0f} s  {name}, {seconds:.0f} s")
+    try:
+        FAULTS[name](at, seconds)
+        record.faults[name] += 1
+    except Exception:
+        record.faults[f"not made: {name}"] += 1
+        traceback.print_exc()
+    record.disturbed.append((begin, time.monotonic() - since + AFTERMATH))
+
+
+def endure(at: Scene, record: Record, minutes: float, interval: float, rng: random.Random) -> None:
+    """Faults at random and a look at every tick, until the time is over or the daemon is gone."""
+    since = time.monotonic()
+    end, fault_at = since + 60 * minutes, since + 6 * interval
+    while time.monotonic() < end and at.daemon.process.poll() is None:
+        if fault_at <= time.monotonic() < end - CALM:
+            name = rng.choice(sorted(FAULTS))
+            disturb(at, record, name, rng.uniform(2, 2.5 * interval), since)
+            fault_at = time.monotonic() + rng.uniform(3, 15) * interval
+        time.sleep(interval)
+        try:
+            look = look_at(at.daemon, at.server, time.monotonic() - since)
+        except Exception as error:  # whatever the faults did to the server that is asked
+            say(f"no look was had: {type(error).__name__}: {error}")
+            continue
+        record.add(look)
+        say(
+            f"{look.seconds:7.0f} s  {look.memory / 1e6:6.1f} MB  {look.descriptors} descriptors"
+            f"  {look.sessions} sessions  {look.threads} threads  {dict(+look.counts)}"
+        )
+
+
+def figures(at: Scene, record: Record, interval: float) -> dict[str, object]:
+    """What is reported; stops the daemon."""
+    elapsed, last = record.looks[-1].seconds, record.looks[-1].counts
+    samples = at.daemon.metric("store_samples_total") or 0
+    dropped = at.daemon.metric("store_dropped_samples_total") or 0
+    spooled = at.daemon.metric("store_spooled_samples") or 0
+    code = at.daemon.stop()
+    kept = runs_in_file(at.data_dir)
+    with_samples = measured(kept)
+    assert_none_overlaps(with_samples)
+    ticks = [kind for kind in last if not kind.endswith("/confirmation")]
+    held = sum(last[kind] for kind in ticks if not kind.startswith("skipped"))
+    return {
+        "minutes": round(elapsed / 60, 1),
+        "interval_seconds": interval,
+        "faults_tried": dict(record.faults),
+        "faults_survived": sum(record.faults.values()),
+        "disturbed_minutes": round(sum(b - a for a, b in record.disturbed) / 60, 1),
+        "ticks_due": int(elapsed / interval) + 1,  # the first was before the clock began
+        "ticks_held": held,
+        "ticks_skipped_and_said": sum(last[kind] for kind in ticks) - held,
+        "runs": dict(+last),
+        "not_well_explained_by_faults": dict(record.explained),
+        "not_well_unexplained": record.unexplained,
+        "runs_in_store": len(kept),
+        "runs_with_samples_in_store": len(with_samples),
+        "samples_written": int(samples),
+        "samples_dropped": int(dropped),
+        "samples_spooled_at_the_end": int(spooled),
+        "memory_mb_first_last_most": [
+            round(value / 1e6, 1)
+            for value in (record.looks[0].memory, record.last("memory"), record.most("memory"))
+        ],
+        "memory_slope_mb_per_hour": round(record.per_hour("memory") / 1e6, 3),
+        "memory_slope_mb_per_hour_second_half": round(record.per_hour("memory", 0.5) / 1e6, 3),
+        "descriptors_last_most": [record.last("descriptors"), record.most("descriptors")],
+        "descriptors_slope_per_hour": round(record.per_hour("descriptors"), 3),
+        "sessions_last_most": [record.last("sessions"), record.most("sessions")],
+        "sessions_slope_per_hour": round(record.per_hour("sessions"), 3),
+        "threads_last_most": [record.last("threads"), record.most("threads")],
+        "canary_clean": all_empty(Database("postgres", at.server.dsn(), at.server)),
+        "exit_code": code,
+        "tracebacks": at.daemon.log.count("Traceback"),
+    }
+
+
+def _keep_log(log: Path) -> None:
+    if log.exists():
+        shutil.copy(log, Path(tempfile.gettempdir()) / "soak-daemon.log")
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=120.0)
     parser.add_argument("--interval", type=float, default=10.0, help="seconds from tick to tick")
-    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--seed", type=int, default=7, help="of the faults")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="canary-soak-", dir="/tmp"))
     folder.chmod(0o755)
+    record = Record()
     try:
-        figures = soak(options.minutes, options.interval, options.seed, folder)
+        with scene(folder, options.interval) as at:
+            endure(at, record, options.minutes, options.interval, random.Random(options.seed))
+            if at.daemon.process.poll() is not None:
+                sys.exit(f"the daemon ended by itself: {at.daemon.log[-5000:]}")
+            found = figures(at, record, options.interval)
     finally:
+        _keep_log(folder / "data" / "daemon.log")
         shutil.rmtree(folder, ignore_errors=True)
-    json.dump(figures, sys.stdout, indent=2)
+    json.dump(found, sys.stdout, indent=2)
     print()
 
 

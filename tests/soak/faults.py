@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.acceptance.process import Daemon
-from tests.servers import Server
+from tests.servers import PASSWORD, Server
 from tests.slow_network import SlowNetwork
 
 
@@ -18,6 +21,7 @@ class Scene:
     """What faults befall."""
 
     daemon: Daemon
+    data_dir: Path
     server: Server
     network: SlowNetwork
 
@@ -76,6 +80,21 @@ def role_read_only(scene: Scene, seconds: float) -> None:
     )
 
 
+def password_changed(scene: Scene, seconds: float) -> None:
+    """Changed on the server, and for that long not in our settings."""
+    scene.server.sql("ALTER ROLE postgres PASSWORD 'another one'")
+    time.sleep(seconds)
+    scene.server.sql(f"ALTER ROLE postgres PASSWORD '{PASSWORD}'")
+
+
+def store_locked(scene: Scene, seconds: float) -> None:
+    """Another process keeps the store's file from being written, as a backup tool may."""
+    with closing(sqlite3.connect(scene.data_dir / "store.sqlite", timeout=30)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        time.sleep(seconds)
+        other.rollback()
+
+
 FAULTS: Mapping[str, Callable[[Scene, float], None]] = {
     "server killed": server_killed,
     "server restarted": server_restarted,
@@ -85,4 +104,6 @@ FAULTS: Mapping[str, Callable[[Scene, float], None]] = {
     "sessions ended": sessions_ended,
     "table locked": table_locked,
     "database read-only": role_read_only,
+    "password changed": password_changed,
+    "store locked": store_locked,
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.config.load import load
@@ -19,12 +19,9 @@ from monitor.config.show import masked
 from monitor.config.windows import closing, next_opening, parse_window
 from monitor.daemon.assembly import resolve_plan
 from monitor.errors import ConfigurationError
+from tests.fuzzing import fuzz
 
-FUZZ = settings(
-    max_examples=150,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
+FUZZ = fuzz(150)
 SECRET = "s3cr3t-canary"
 NAMES = [
     *Settings.model_fields, "main", "dsn", "dsn_file", "schema", "rows", "rounds", "cases", "name",

@@ -80,21 +80,30 @@ def open_metrics(series: Series, start: float, end: float, step: float) -> str:
 @contextmanager
 def running(directory: Path, text: str) -> Iterator[Prometheus]:
     """Prometheus on a data base with these samples, evaluating our rules every second."""
-    data = directory / "data"
     metrics = directory / "metrics.txt"
     metrics.write_text(text)
     promtool = program("promtool", "prometheus")
     subprocess.run(
-        [promtool, "tsdb", "create-blocks-from", "openmetrics", metrics, data],
+        [promtool, "tsdb", "create-blocks-from", "openmetrics", metrics, directory / "data"],
         check=True, capture_output=True,
     )  # fmt: skip
+    rules = f"{ALERTS}/*.rules.yaml"
+    with started(
+        directory, f"global: {{evaluation_interval: 1s}}\nrule_files: [{rules}]\n"
+    ) as prometheus:
+        yield prometheus
+
+
+@contextmanager
+def started(directory: Path, configuration: str) -> Iterator[Prometheus]:
+    """Prometheus with a configuration, on what lies in ``data`` of a directory."""
     config = directory / "prometheus.yaml"
-    config.write_text(f"global: {{evaluation_interval: 1s}}\nrule_files: [{ALERTS}/*.rules.yaml]\n")
+    config.write_text(configuration)
     address = f"127.0.0.1:{free_port()}"
     with (directory / "prometheus.log").open("w") as log:
         process = subprocess.Popen(
             [program("prometheus", "prometheus"), f"--config.file={config}",
-             f"--storage.tsdb.path={data}", f"--web.listen-address={address}"],
+             f"--storage.tsdb.path={directory / 'data'}", f"--web.listen-address={address}"],
             stdout=log, stderr=log,
         )  # fmt: skip
     try:

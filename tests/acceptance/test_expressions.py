@@ -53,6 +53,7 @@ EMPTY = {
     "case:ingest_canary_rows_per_second_fast:min_drop_ratio1h": "needs an hour of recorded series",
     "case:ingest_canary_rows_per_second:min_spread_ratio1h": "needs an hour of recorded series",
     "case:ingest_canary_rounds:failed3h": "each case has good rounds",
+    "target:ingest_canary_up:down_timestamp": "the targets answer",
     "case:ingest_canary_rows_per_call:max7d": "needs a full hour among recorded series",
 }
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from grafana.generator.dashboard import RUNBOOKS
 from helm import make_chart
 from tests.charts import (
     STAND_INS,
@@ -103,6 +104,24 @@ def test_an_alert_can_be_left_out(stand_in_chart: Path) -> None:
     (kept,) = group["rules"]
     original = yaml.safe_load((STAND_INS / "alerts/stand-in.rules.yaml").read_text())
     assert kept == original["groups"][1]["rules"][0]
+
+
+def test_links_to_runbooks_lead_where_the_values_say() -> None:
+    """All of them, of rules and dashboards; and nothing else is another text."""
+    if not project_has_both():
+        pytest.skip("grafana/ does not hold both rules and dashboards yet")
+    base = "https://wiki.example/runbooks"
+    values = edited(MONITORING, {"prometheusRule.runbookUrl": base + "/"})
+    plain, moved = render(MONITORING, make_chart.CHART), render(values, make_chart.CHART)
+    rules = [r for o in moved.of("PrometheusRule") for g in o["spec"]["groups"] for r in g["rules"]]
+    alerts = [rule for rule in rules if "alert" in rule]
+    assert alerts
+    for alert in alerts:
+        assert alert["annotations"]["runbook_url"] == f"{base}/{alert['alert']}.md"
+    for name, text in plain.texts.items():
+        if name.endswith(("prometheusrule.yaml", "dashboards.yaml")):
+            assert RUNBOOKS.removesuffix("/README.md") in text
+            assert moved.texts[name] == text.replace(RUNBOOKS.removesuffix("/README.md"), base)
 
 
 @pytest.mark.parametrize("kind", ["prometheusRule", "dashboards"])

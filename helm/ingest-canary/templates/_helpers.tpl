@@ -119,3 +119,13 @@ httpGet:
 {{- end }}
 {{ toYaml (last .) }}
 {{- end -}}
+
+{{- /* A file whose links to runbooks lead where prometheusRule.runbookUrl says: (list $ text). */}}
+{{- define "ingest-canary.runbooks" -}}
+{{- $values := (index . 0).Values -}}
+{{- with $values.prometheusRule.runbookUrl -}}
+{{- index $ 1 | replace "https://github.com/ingest-canary/ingest-canary/blob/main/grafana/runbooks" (trimSuffix "/" .) -}}
+{{- else -}}
+{{- index . 1 -}}
+{{- end -}}
+{{- end }}

@@ -18,7 +18,9 @@ import pytest
 from tests.acceptance.alertmanager import Call
 from tests.acceptance.live import EXAMPLE, Live, live
 from tests.acceptance.shortened import INTERVAL, left_out, shortened
-from tests.contract.rule_files import RULE_FILES
+from tests.acceptance.test_expressions import EMPTY, chosen
+from tests.contract.rule_files import RULE_FILES, RULES, identity
+from tests.contract.test_dashboards import DASHBOARDS, TARGET_IDS, TARGETS, annotations
 from tests.judging import TABLE
 from tests.servers import wait_until
 
@@ -26,6 +28,17 @@ pytestmark = pytest.mark.slow
 
 #: Runs that the detector learns from by default, and one more that is judged.
 LEARNING = 25
+
+#: What a quiet canary has no series of, by a part of the metric's name.
+NOTHING_YET = {
+    "change_point_timestamp": "nothing has changed",
+    "environment_changed": "the environment has not changed",
+    "regression_info": "nothing has regressed",
+    "_regressed": "nothing has regressed",
+    "ALERTS": "nothing fires",
+    "canary_sweep_": "no sweep was made",
+    "round_failures_total": "no round has failed",
+}
 
 #: Seconds in which an alert must come or go: some thirty runs.
 SOON = 30 * INTERVAL
@@ -113,6 +126,30 @@ def test_nothing_is_told_while_nothing_happens(world: Live) -> None:
     wait_until(lambda: world.daemon.metric("verdict", state="learning") == 0, "learned", SOON)
     assert world.receiver.told == []
     assert firing(world) == set()
+
+
+def test_every_expression_finds_series_where_nothing_happens(world: Live) -> None:
+    """But for what would be wrong to be there, each with the reason."""
+    expressions = {identity(rule): rule["expr"] for rule in RULES}
+    for (name, _, target), title in zip(TARGETS, TARGET_IDS, strict=True):
+        expressions[title] = chosen(target["expr"], name)
+    for name, dashboard in DASHBOARDS.items():
+        for each in annotations(dashboard):
+            expressions[f"{name}: {each['name']}"] = chosen(each["expr"], name)
+    empty = {name for name, text in expressions.items() if not world.prometheus.query(text)}
+    reasons = {name: reason(name, expressions[name]) for name in empty}
+    print(f"\n{len(expressions)} expressions, {len(empty)} of them without series:")
+    for name, why in sorted(reasons.items()):
+        print(f"  {name}: {why}")
+    assert [name for name, why in reasons.items() if why is None] == []
+
+
+def reason(name: str, expression: str) -> str | None:
+    """Why an expression finds nothing as long as nothing happens."""
+    if name.startswith("IngestCanary"):
+        return "an alert, and nothing is wrong"
+    known = (text for part, text in NOTHING_YET.items() if part in expression)
+    return EMPTY.get(name) or next(known, None)
 
 
 def test_an_index_is_one_notification_and_its_removal_another(world: Live) -> None:

@@ -38,6 +38,8 @@ NOTHING_YET = {
     "ALERTS": "nothing fires",
     "canary_sweep_": "no sweep was made",
     "round_failures_total": "no round has failed",
+    "runs_skipped_total": "no run was skipped",
+    "expected_false_alarms": "is known some runs after the learning ones",
 }
 
 #: Seconds in which an alert must come or go: some thirty runs.

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from monitor import __version__
 from monitor.detect.story import percent
 from monitor.export.describe import case_id
 from monitor.export.documents import (
@@ -59,9 +61,14 @@ class Page:
 
     @property
     def worst(self) -> str | None:
-        """Id of the case whose charts are drawn first: the first one in the worst state."""
+        """Id of the case whose charts are drawn first: of those in the worst state the one that
+        got dearest, where the change is seen best."""
         known = [case for case in self.target.cases if case.state]
-        first = min(known, key=lambda case: STATES.index(case.state or "ok"), default=None)
+        first = min(
+            known,
+            key=lambda case: (STATES.index(case.state or "ok"), -(case.change_ratio or 0.0)),
+            default=None,
+        )
         return first.id if first else None
 
     @property
@@ -95,6 +102,14 @@ def render_target(at: datetime, version: str, page: Page) -> bytes:
     """The page of one target."""
     template = _TEMPLATES.get_template("target.html")
     return template.render(at=at, version=version, page=page, root="../").encode()
+
+
+@cache
+def render_missing(depth: int) -> bytes:
+    """The page that is answered where there is none, so many directories below the root."""
+    root = "../" * depth
+    template = _TEMPLATES.get_template("missing.html")
+    return template.render(at=None, version=__version__, root=root).encode()
 
 
 # --- how values are written ----------------------------------------------------------------------

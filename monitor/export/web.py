@@ -27,7 +27,8 @@ from starlette.types import ASGIApp
 from monitor.errors import PortInUse
 from monitor.export.exposition import MetricsText
 from monitor.export.openapi import API
-from monitor.export.site import JSON, Contents, problem
+from monitor.export.pages import render_missing
+from monitor.export.site import HTML, JSON, Contents, problem
 from monitor.export.static_files import STATIC, static_files
 from monitor.export.web_access import Access, CurrentContext, Guarded
 from monitor.export.web_log import leave_out_broken_requests
@@ -39,6 +40,9 @@ _HEADERS = {"Cache-Control": "no-store"}  # the others: web_access
 #: round some ten times; at Python's default of 5 ms it took up to 75 ms. Nobody waiting costs
 #: nothing.
 SWITCH_SECONDS = 0.001
+
+#: Path segments down to which a browser that finds nothing is answered with a page.
+DEEPEST = 4
 
 #: Seconds that the thread gets to end.
 STOP_SECONDS = 2.0
@@ -122,7 +126,8 @@ class WebServer:
                 Route("/metrics", self._metrics),
                 Route("/-/healthy", self._healthy),
                 Route("/-/ready", self._ready),
-            ]
+            ],
+            exception_handlers={404: self._missing},
         )
         application.router.redirect_slashes = False  # it would go by what the client calls us
         return application
@@ -134,10 +139,20 @@ class WebServer:
             return Response(
                 b"".join(content.parts), media_type=content.media_type, headers=_HEADERS
             )
-        status, text = (404, "not found") if contents else (503, "starting")
+        if contents:
+            return await self._missing(request)
         if path.startswith(f"{API}/"):
-            return Response(problem(text), status, media_type=JSON, headers=_HEADERS)
-        return _plain(f"{text}\n", status)
+            return Response(problem("starting"), 503, media_type=JSON, headers=_HEADERS)
+        return _plain("starting\n", 503)
+
+    async def _missing(self, request: Request, _error: Exception | None = None) -> Response:
+        path, accepted = request.scope["path"], request.headers.get("Accept", "")
+        if path.startswith(f"{API}/"):
+            return Response(problem("not found"), 404, media_type=JSON, headers=_HEADERS)
+        if "text/html" not in accepted or path.count("/") > DEEPEST:
+            return _plain("not found\n", 404)
+        page = render_missing(path.count("/") - 1)
+        return Response(page, 404, media_type=HTML, headers=_HEADERS)
 
     async def _static(self, request: Request) -> Response:
         file = self._files.get(request.path_params["name"])

@@ -126,6 +126,21 @@ def test_targets_are_listed_with_links_to_their_pages(browser: Browser, two_targ
         assert found.problems == []
 
 
+@pytest.mark.parametrize("name", ["none", "a%2Fb", "%3Cscript%3Ealert(1)", "%F0%9F%90%A4%20%26"])
+def test_what_is_not_there_is_a_page_that_leads_back(
+    browser: Browser, two_targets: str, name: str
+) -> None:
+    with visit(browser, f"{two_targets}/targets/{name}") as found:
+        assert found.page.inner_text("h1") == "There is no such page"
+        assert "alert" not in found.page.inner_html("main")
+        assert violations(found) == []
+        missing, *others = found.problems
+        assert missing.startswith("404")
+        assert all("404" in each for each in others), "style and scripts are there"
+        found.page.click("main a")
+        assert found.page.url == f"{two_targets}/"
+
+
 @pytest.mark.slow
 def test_fifty_targets_stay_readable(browser: Browser) -> None:
     tallies = [tally(f"database-{n:02}", 8, 1 if n % 9 == 0 else None, n) for n in range(50)]

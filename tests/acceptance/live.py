@@ -79,7 +79,7 @@ def settings_of(targets: Mapping[str, str], store: str) -> dict[str, str]:
         "INGEST_CANARY_INTERVAL": f"{INTERVAL}s",
         "INGEST_CANARY_SUITE__ROWS": "5000",
         # Rounds of some milliseconds beside three servers vary more than ten minutes' ones alone.
-        "INGEST_CANARY_DETECTION__FLOOR": "10%",
+        "INGEST_CANARY_DETECTION__FLOOR": "0.1",
         "INGEST_CANARY_SUITE__ROUNDS": "5",
         "INGEST_CANARY_SUITE__CASES": json.dumps(CASES),
         "INGEST_CANARY_STORE__URL": store,

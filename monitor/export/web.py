@@ -23,6 +23,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from monitor.errors import PortInUse
 from monitor.export.exposition import MetricsText
@@ -64,12 +65,23 @@ class _Server(uvicorn.Server):
         yield
 
 
+class _Protocol(H11Protocol):
+    """HTTP that answers a request once: not again when its body turned out to be wrong."""
+
+    def send_400_response(self, msg: str) -> None:
+        super().send_400_response(msg)
+        if self.cycle is not None:
+            self.cycle.disconnected = True  # else its own answer came too, as an error in our logs
+            self.cycle.message_event.set()
+
+
 class _Config(uvicorn.Config):
     """With a TLS context of ours, which follows its files."""
 
     def __init__(self, application: ASGIApp, context: ssl.SSLContext | None) -> None:
         super().__init__(
             application, log_config=None, access_log=False, lifespan="off", ws="none",
+            http=_Protocol,
             timeout_keep_alive=65, server_header=False,
         )  # fmt: skip
         self._context = context

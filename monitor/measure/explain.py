@@ -22,11 +22,11 @@ from monitor.environment import Environment
 from monitor.errors import ServerError, TargetError
 from monitor.measure.attempt import CLEAN_SECONDS, leave_clean
 from monitor.measure.batching import Batching, batching
-from monitor.measure.binding import Binding, Bound, bind, make_batches
+from monitor.measure.binding import Binding, Bound, bind
 from monitor.measure.clocks import SteadyClock
 from monitor.measure.conditions import furnish, read_conditions
 from monitor.measure.listening import Sent, listening
-from monitor.measure.round import Bench, insert_batches, make_ready
+from monitor.measure.round import Bench, batches_of, insert_batches, make_ready
 from monitor.measure.sources import read_sources
 from monitor.measure.wal import start_meter
 from monitor.model import Case, Limits, Notice, Plan
@@ -145,7 +145,7 @@ async def _case(bench: Bench, case: Case, binding: Binding) -> Explanation:
 
 async def _insert(bench: Bench, case: Case, bound: Bound) -> Explanation:
     await make_ready(bench, case, bound)
-    batches = make_batches(case, bound, case.rows)
+    batches = batches_of(bench, case, bound, case.rows)
     before = await bench.counters.snapshot() if bench.counters else {}
     with listening(bench.session) as (session, log):
         await insert_batches(replace(bench, session=session), case, bound, batches)

@@ -14,6 +14,7 @@ from monitor.canary import tables
 from monitor.canary.connection import Session, translated
 from monitor.canary.identifiers import qualified
 from monitor.measure.binding import Bound, BoundParent, prefill_rows
+from monitor.measure.plugin_code import plugin_code
 from monitor.model import Case
 
 #: Rows that are made and sent at a time, so that a large prefill needs little memory.
@@ -26,11 +27,12 @@ async def fill_parents(session: Session, parents: Iterable[BoundParent]) -> None
     """
     for bound in parents:
         await tables.empty(session, bound.table.name)
-        columns = tuple(bound.parent.row(0))
-        for start in range(0, bound.rows, _CHUNK):
-            numbers = range(start, min(start + _CHUNK, bound.rows))
-            rows = [tuple(bound.parent.row(n).values()) for n in numbers]
-            await _copy(session, bound.table, columns, rows)
+        with plugin_code(bound.parent.name, session.target):
+            columns = tuple(bound.parent.row(0))
+            for start in range(0, bound.rows, _CHUNK):
+                numbers = range(start, min(start + _CHUNK, bound.rows))
+                rows = [tuple(bound.parent.row(n).values()) for n in numbers]
+                await _copy(session, bound.table, columns, rows)
         with translated(session.target):
             name = qualified(session.target.schema, bound.table.name)
             await session.driver.execute(f"ANALYZE {name}")

@@ -11,7 +11,7 @@ from time import perf_counter
 from monitor.canary import tables
 from monitor.canary.connection import Session, translated
 from monitor.canary.counters import Activity, Snapshot, StatementCounters, Work, activity
-from monitor.errors import BudgetExceeded, RoundTimeout, RowsMissing, ServerError, TargetError
+from monitor.errors import BudgetExceeded, RoundTimeout, RowsMissing, TargetError
 from monitor.measure.binding import Bound, Rows, expected_rows, extra_indexes, make_batches
 from monitor.measure.clocks import RoundClock, SteadyClock, collector_held_off, late_batch_ratio
 from monitor.measure.disturbance import (
@@ -23,6 +23,7 @@ from monitor.measure.disturbance import (
     steal_ratio,
 )
 from monitor.measure.fixtures import prefill
+from monitor.measure.plugin_code import cancelled, plugin_code
 from monitor.model import Case, Limits, Sample, rest_of
 from monitor.workload import Destination
 
@@ -74,12 +75,14 @@ async def measure_round(
     """
     await make_ready(bench, case, bound)
     with collector_held_off():
-        batches = make_batches(case, bound, case.rows)
+        batches = batches_of(bench, case, bound, case.rows)
         before = await _look(bench)
         started_at = bench.clock.now()
         clock = await insert_batches(bench, case, bound, batches)
         after = await _look(bench)
-    await _verify(bench, bound.table.name, expected_rows(case, bound, batches))
+    with plugin_code(case.shape.name, bench.session.target):
+        expected = expected_rows(case, bound, batches)
+    await _verify(bench, bound.table.name, expected)
     work = await _work(bench, before, after, bound.names)
     sample = _sample(case, number, started_at, clock, work, before, after, round_trip_seconds)
     built = await _build_indexes(bench, case, bound)
@@ -97,7 +100,14 @@ async def make_ready(bench: Bench, case: Case, bound: Bound) -> None:
         await tables.drop_indexes(bench.session, bound.table.name)
     for name in bound.names:
         await tables.empty(bench.session, name)
-    await prefill(bench.session, case, bound)
+    with plugin_code(case.shape.name, bench.session.target):
+        await prefill(bench.session, case, bound)
+
+
+def batches_of(bench: Bench, case: Case, bound: Bound, count: int) -> list[Rows]:
+    """``make_batches``; raises ServerError for what the shape's code raises."""
+    with plugin_code(case.shape.name, bench.session.target):
+        return make_batches(case, bound, count)
 
 
 async def _build_indexes(bench: Bench, case: Case, bound: Bound) -> float | None:
@@ -114,38 +124,31 @@ async def _build_indexes(bench: Bench, case: Case, bound: Bound) -> float | None
 async def insert_batches(
     bench: Bench, case: Case, bound: Bound, batches: Sequence[Rows]
 ) -> RoundClock:
-    """Send the batches, in one transaction or in one each, and return what the clocks say."""
+    """Send the batches, in one transaction or in one each, and return what the clocks say.
+
+    Raises TargetError; RoundTimeout also where it is the strategy that never ends.
+    """
     clock = RoundClock()
     groups = [batches] if case.transaction == "round" else [[batch] for batch in batches]
     driver, seconds = bench.session.driver, bench.limits.round_seconds
     # Dropping the socket is the one thing that ends a wait on a dead network; cancelling does not.
     deadline = asyncio.get_running_loop().call_later(seconds + GRACE_SECONDS, driver.terminate)
     try:
-        with translated(bench.session.target):
-            for group in groups:
-                await _transaction(bench, case, bound, group, clock)
+        with plugin_code(case.strategy.name, bench.session.target):
+            # A strategy that waits for something else is left alone once the socket is dropped.
+            async with asyncio.timeout(seconds + 2 * GRACE_SECONDS):
+                with translated(bench.session.target):
+                    for group in groups:
+                        await _transaction(bench, case, bound, group, clock)
     except TargetError as error:
-        if _cancelled():  # the dropped connection could not be rolled back, and said so instead
+        if cancelled():  # the dropped connection could not be rolled back, and said so instead
             raise asyncio.CancelledError from error
         if deadline.when() > asyncio.get_running_loop().time():
             raise
         raise RoundTimeout(f"no end within {seconds:g} s; connection given up") from error
-    except Exception as error:
-        # A fault of the strategy or of its rows, such as a text for an integer column.
-        name = case.strategy.name
-        raise ServerError(f"{name} failed in the client: {_brief(error)}") from error
     finally:
         deadline.cancel()
     return clock
-
-
-def _brief(error: Exception) -> str:
-    return f"{type(error).__name__}: {(str(error).splitlines() or ['no message'])[0]}"
-
-
-def _cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 async def _transaction(
@@ -160,7 +163,8 @@ async def _transaction(
         try:
             await _insert(into, case, batches, clock)
         except asyncio.CancelledError:
-            into.driver.terminate()  # a polite rollback could hang; the server ends the backend
+            if cancelled():
+                into.driver.terminate()  # a polite rollback could hang; the server ends the backend
             raise
         await transaction.commit()
         clock.committed()

@@ -21,7 +21,7 @@ from monitor.canary.connection import Session, bound_statements, round_trips
 from monitor.canary.counters import activity, statement_counters, table_oids
 from monitor.environment import Environment
 from monitor.errors import BudgetExceeded, LockLost, RoundTimeout, TargetError, TargetUnavailable
-from monitor.measure.binding import bind, make_batches
+from monitor.measure.binding import bind
 from monitor.measure.clocks import SteadyClock, collector_held_off, exempt_from_collection
 from monitor.measure.conditions import furnish, read_conditions
 from monitor.measure.disturbance import checkpoint_started
@@ -32,6 +32,7 @@ from monitor.measure.round import (
     GRACE_SECONDS,
     Bench,
     Round,
+    batches_of,
     insert_batches,
     make_ready,
     measure_round,
@@ -216,7 +217,8 @@ class Runner:
                     ready = case if count == 0 else replace(case, prefill=0)
                     await make_ready(bench, ready, bound)
                     with collector_held_off():
-                        batches = make_batches(case, bound, min(count or case.rows, case.rows))
+                        least = min(count or case.rows, case.rows)
+                        batches = batches_of(bench, case, bound, least)
                         await insert_batches(bench, case, bound, batches)
                     await _refuse_large(bench, case, bound.table.name)
                 await tables.empty(bench.session, bound.table.name)

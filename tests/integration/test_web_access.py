@@ -374,3 +374,17 @@ def health_check(port: int) -> int:
     environment = {"INGEST_CANARY_WEB__PORT": str(port)}
     words = [sys.executable, "-I", "-S", str(script)]
     return subprocess.run(words, env=environment, timeout=30, check=False).returncode
+
+
+@pytest.mark.parametrize("site", ["{}"], indirect=True)
+def test_a_request_whose_body_is_wrong_is_answered_once(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    request = b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nno chunk\r\n"
+    for _ in range(20):  # who comes first is a matter of turns
+        with socket.create_connection(("localhost", site.port), timeout=10) as connection:
+            connection.sendall(request)
+            answer = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+        assert answer.count(b"HTTP/1.1 ") == 1
+    assert site.ask().status == 200
+    assert [each for each in caplog.records if each.levelno >= logging.ERROR] == []

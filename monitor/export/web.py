@@ -32,7 +32,6 @@ from monitor.export.pages import render_missing
 from monitor.export.site import HTML, JSON, Contents, problem
 from monitor.export.static_files import STATIC, static_files
 from monitor.export.web_access import Access, CurrentContext, Guarded
-from monitor.export.web_log import leave_out_broken_requests
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _HEADERS = {"Cache-Control": "no-store"}  # the others: web_access
@@ -114,7 +113,6 @@ class WebServer:
     def start(self) -> None:
         """Begin to answer; a request need not wait long for a busy interpreter."""
         sys.setswitchinterval(SWITCH_SECONDS)
-        leave_out_broken_requests()
         self._thread.start()
 
     def stop(self) -> None:

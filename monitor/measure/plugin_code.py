@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from monitor.config.dsn import secrets_of
 from monitor.errors import CanaryError, ServerError, TargetError
 from monitor.model import Target
+from monitor.suite.foreign_code import brief, first_line
 
 
 @contextmanager
@@ -27,7 +28,7 @@ def plugin_code(name: str, target: Target) -> Iterator[None]:
             raise
         raise ServerError(f"{name} failed in the client: it cancelled itself") from error
     except BaseException as error:
-        text = _brief(error)
+        text = first_line(error) if isinstance(error, CanaryError) else brief(error)
         for secret in secrets_of(target.dsn):
             text = text.replace(secret, "***")
         raise ServerError(f"{name} failed in the client: {text}") from error
@@ -37,14 +38,3 @@ def cancelled() -> bool:
     """Whether somebody cancels the task that this is asked in."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
-
-
-def _brief(error: BaseException) -> str:
-    """Ours as they are; of others kind and first line."""
-    try:
-        text = str(error)
-    except Exception:  # an error that cannot even be told
-        text = ""
-    lines = text.splitlines() or ["no message"]
-    line = "".join(mark if mark.isprintable() else " " for mark in lines[0])
-    return line if isinstance(error, CanaryError) else f"{type(error).__name__}: {line}"

@@ -21,14 +21,19 @@ def foreign_code(what: str, fault: str) -> Iterator[None]:
     except ConfigurationError as error:
         raise ConfigurationError(f"{what}: {error}") from error
     except BaseException as error:
-        raise ConfigurationError(f"{what} {fault}: {_brief(error)}.") from error
+        raise ConfigurationError(f"{what} {fault}: {brief(error)}.") from error
 
 
-def _brief(error: BaseException) -> str:
+def brief(error: BaseException) -> str:
     """Kind and first line of the error."""
+    return f"{type(error).__name__}: {first_line(error)}"
+
+
+def first_line(error: BaseException) -> str:
+    """What the error says in its first line, without what a terminal would obey."""
     try:
         lines = str(error).splitlines()
-    except Exception:
+    except Exception:  # an error that cannot even be told
         lines = []
-    line = "".join(mark for mark in (lines or [""])[0] if mark.isprintable())
-    return f"{type(error).__name__}: {line or 'no message'}"
+    line = "".join(mark if mark.isprintable() else " " for mark in (lines or [""])[0])
+    return line.strip() or "no message"

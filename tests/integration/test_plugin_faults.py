@@ -66,7 +66,7 @@ def message_of(run: Run, database: Database) -> str:
         ("sys.exit('enough')", "SystemExit: enough"),
         ("raise BaseException('two\\nlines')", "BaseException: two"),
         ("raise asyncio.CancelledError", "it cancelled itself"),
-        ("raise ValueError('\\x1b[31mred')", "ValueError:  [31mred"),
+        ("raise ValueError('\\x1b[31mred')", "ValueError: [31mred"),
     ],
 )
 def test_whatever_a_strategy_raises_ends_neither_process_nor_run(

@@ -22,6 +22,14 @@ def set_up_logging(form: str, level: str, secrets: Sequence[str]) -> None:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
+def mask(text: str) -> str:
+    """The text without the secrets that logs are kept free of, once they are set up."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler.formatter, _Masking):
+            text = handler.formatter.mask(text)
+    return text
+
+
 def _plain_formatter() -> logging.Formatter:
     formatter = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
     formatter.converter = time.gmtime
@@ -53,7 +61,9 @@ class _Masking(logging.Formatter):
         self._secrets = sorted({*secrets, *escaped}, key=len, reverse=True)
 
     def format(self, record: logging.LogRecord) -> str:
-        line = self._inner.format(record)
+        return self.mask(self._inner.format(record))
+
+    def mask(self, line: str) -> str:
         for secret in self._secrets:
             line = line.replace(secret, "***")
         return line

@@ -18,6 +18,7 @@ from monitor.cli.detect import detect
 from monitor.cli.doctor import doctor
 from monitor.cli.explain import explain
 from monitor.cli.history import history
+from monitor.cli.logs import mask
 from monitor.cli.measure import measure
 from monitor.cli.overhead import overhead
 from monitor.cli.pause import pause, resume
@@ -103,6 +104,6 @@ def _exit_code() -> int:
 
 def _fail(message: str, code: int) -> int:
     if "--debug" in sys.argv:
-        traceback.print_exc()
-    click.echo(f"{PROGRAM}: {' '.join(message.split())}", err=True)
+        click.echo(mask(traceback.format_exc()), err=True, nl=False)
+    click.echo(mask(f"{PROGRAM}: {' '.join(message.split())}"), err=True)
     return code

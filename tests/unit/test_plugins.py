@@ -111,3 +111,12 @@ def test_a_shape_whose_rows_raise_is_the_users_input_and_no_internal_error(
     said = complaint(tmp_path, code, ODD_SHAPE, monkeypatch, capsys)
     expected = "shape odd cannot be used: ZeroDivisionError: division by zero."
     assert said == f"ingest-canary: {expected}\n"
+
+
+def test_a_password_in_what_a_plug_in_raises_is_masked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dsn = "postgresql://kim:s3cr3t@h/d"
+    target = f"[targets.main]\ndsn = '{dsn}'\n"
+    said = complaint(tmp_path, f"raise ValueError('{dsn}')", target, monkeypatch, capsys)
+    assert said.endswith("ValueError: postgresql://kim:***@h/d.\n")

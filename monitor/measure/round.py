@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from time import perf_counter
@@ -92,6 +93,25 @@ async def measure_round(
         after.server.wal_position,
         frozenset({before.server.redo_position, after.server.redo_position}),
     )
+
+
+@contextmanager
+def dropped_after(session: Session, seconds: float) -> Iterator[None]:
+    """Drop the session's socket if what is done here takes longer, and raise RoundTimeout.
+
+    Where a proxy acknowledges all and forwards nothing, nothing else ends the wait: neither the
+    server's timeouts nor the network's.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.call_later(seconds, session.driver.terminate)
+    try:
+        yield
+    except TargetError as error:
+        if deadline.when() > loop.time():
+            raise
+        raise RoundTimeout(f"no end within {seconds:g} s; connection given up") from error
+    finally:
+        deadline.cancel()
 
 
 async def make_ready(bench: Bench, case: Case, bound: Bound) -> None:

@@ -33,6 +33,7 @@ from monitor.measure.round import (
     Bench,
     Round,
     batches_of,
+    dropped_after,
     insert_batches,
     make_ready,
     measure_round,
@@ -250,7 +251,8 @@ class Runner:
             raise self._too_long()
 
     async def _probe(self, bench: Bench, record: _Record) -> float:
-        probes = await measure_probes(bench.session)
+        with dropped_after(bench.session, self._patience):
+            probes = await measure_probes(bench.session)
         for name, seconds in probes.items():
             record.probes[name].append(seconds)
         return probes["round_trip"]
@@ -259,8 +261,12 @@ class Runner:
         self, bench: Bench, record: _Record, case: Case, number: int, round_trip: float
     ) -> None:
         bound = self._binding.shapes[case.shape.name]
+        # Rows that were there before and indexes built afterwards take as long as they take.
+        unbounded = case.prefill > 0 or case.build is not None
+        seconds = self._limits.run_seconds if unbounded else self._patience
         try:
-            result = await measure_round(bench, case, bound, number, round_trip)
+            with dropped_after(bench.session, seconds):
+                result = await measure_round(bench, case, bound, number, round_trip)
         except TargetError as error:
             self._note_failure(bench.session, record, case, number, error)
         else:
@@ -278,6 +284,11 @@ class Runner:
         record.failures[case.key].append(failure)
         if failure.reason == "budget":
             record.given_up.add(case.key)
+
+    @property
+    def _patience(self) -> float:
+        """Seconds that a round may take with all that is asked before and after its inserts."""
+        return 2 * (self._limits.round_seconds + 2 * GRACE_SECONDS)
 
     @property
     def _total(self) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from monitor.model import Run
 from tests.conftest import Database
 from tests.integration.helpers import (
     ALL_SIX,
+    LIMITS,
     SCHEMA,
     all_empty,
     at,
@@ -23,10 +26,12 @@ from tests.integration.helpers import (
     measure,
     measured,
     run_once,
+    sessions_of_ours,
     slow_rows,
     target_of,
 )
 from tests.servers import Server, wait_until
+from tests.slow_network import slow_network
 
 ORDERS = f"{SCHEMA}.orders"
 _TERMINATE = (
@@ -166,3 +171,25 @@ def test_a_lost_session_is_never_replaced_behind_our_back(database: Database) ->
 
     asyncio.run(go())
     gone(database)
+
+
+@pytest.mark.slow
+def test_a_session_that_a_proxy_holds_between_inserts_is_given_up(
+    database: Database, tmp_path: Path
+) -> None:
+    """What it sent is acknowledged and never answered; new connections are as ever."""
+    with slow_network(database.server.port, tmp_path) as network:
+        address = f":{database.server.port}/"
+        dsn = database.server.tcp_dsn(database.name).replace(address, f":{network.port}/")
+
+        def hold() -> None:
+            network.delay(100_000)
+            threading.Timer(1, network.delay, (0,)).start()
+
+        limits = replace(LIMITS, round_seconds=1)
+        run = run_once(dsn, make_runner(limits, progress=at(1, hold), rounds=3))
+    assert run.outcome == "partial"
+    assert run.failure
+    assert run.failure.reason == "timeout"
+    assert "connection given up" in run.failure.message
+    wait_until(lambda: sessions_of_ours(database) == 0, "the server ends the session", 90)

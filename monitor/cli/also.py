@@ -158,10 +158,7 @@ def _way_as_json(way: Way) -> dict[str, Any]:
 def _case_as_json(each: CaseDifference) -> dict[str, Any]:
     key = each.case.key
     return {
-        "strategy": key.strategy,
-        "shape": key.shape,
-        "batch_size": key.batch_size,
-        "variant": key.variant,
+        **asdict(key),
         "pairs": each.pairs,
         "seconds_per_row": {
             part: asdict(estimate) if estimate else None

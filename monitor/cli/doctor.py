@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -22,15 +21,16 @@ from monitor.cli.doctor_text import examination_as_json, lines, profiles_as_json
 from monitor.cli.workload import last_runs_of, workload_of
 from monitor.config.settings import Settings
 from monitor.config.suite import FromTableSettings, SuiteSettings
-from monitor.daemon.assembly import resolve_plan, station, targets, wal_ledger
-from monitor.daemon.ledger import Entry
+from monitor.daemon.assembly import resolve_plan, targets
+from monitor.daemon.exploration import measure_by_hand
 from monitor.errors import ConfigurationError, TargetError
-from monitor.measure.attempt import attempt
-from monitor.measure.clocks import SteadyClock
 from monitor.measure.examine import Examination, examine, unreachable
 from monitor.measure.run_checks import check_runs
 from monitor.measure.runner import no_progress
-from monitor.model import Plan, Run, Target
+from monitor.model import Plan, Target
+
+#: Seconds that --measure waits for another run to end.
+_WAIT_SECONDS = 60.0
 
 
 @click.command()
@@ -94,7 +94,8 @@ async def _examine(settings: Settings, plan: Plan, target: Target, with_run: boo
     runs = await last_runs_of(settings, target.name)
     found = await examine(target, workload_of(settings, target.name, plan, runs))
     if with_run and found.facts is not None:
-        judged = check_runs([await _measure(settings, plan, target)])
+        run = await measure_by_hand(settings, plan, target, _WAIT_SECONDS, no_progress)
+        judged = check_runs([run])
     else:
         judged = tuple(each for each in check_runs(runs) if each.severity != "ok")
     return replace(found, findings=worst_first((*found.findings, *judged)))
@@ -105,18 +106,6 @@ async def _prewarmed(target: Target) -> Finding:
         return await prewarm(target)
     except TargetError as error:
         return unreachable(error)
-
-
-async def _measure(settings: Settings, plan: Plan, target: Target) -> Run:
-    ledger, limit = wal_ledger(settings), settings.limits.max_wal_bytes_per_day
-    allowance = ledger.allowance(target.name, limit, datetime.now(UTC))
-    async with station(target, plan, settings, no_progress, SteadyClock()) as place:
-        run = await attempt(
-            place.canary, place.runner, "manual", wal_allowance=allowance, wait_seconds=60
-        )
-    if run.wal_bytes is not None:
-        ledger.add(Entry(run.started_at, target.name, run.wal_bytes))
-    return run
 
 
 def _say(name: str, found: Examination, as_json: bool) -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any
 
 import click
 from rich.console import Console
 
 from monitor.cli.table import remarks
-from monitor.model import Estimate, Run
-
-Function = TypeVar("Function", bound=Callable[..., Any])
+from monitor.model import Estimate, Run, Transaction
+from monitor.suite.exploration import Conditions
 
 
 class Numbers(click.ParamType):  # type: ignore[type-arg]  # takes none before click 8.2
@@ -40,8 +40,27 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]  # takes none before c
 NUMBERS = Numbers()
 
 
-def exploring_options(function: Function) -> Function:
-    """Options of every command that measures a plan of its own."""
+def exploring_options(function: Callable[..., int]) -> Callable[..., int]:
+    """Options of every command that measures a plan of its own.
+
+    The function gets what all its cases have in common as ``conditions``.
+    """
+
+    @wraps(function)
+    def command(
+        *,
+        strategies: tuple[str, ...],
+        shape: str | None,
+        batch_size: int | None,
+        transaction: Transaction,
+        prefill: int,
+        **others: Any,
+    ) -> int:
+        conditions = Conditions(
+            strategies, shape, batch_size=batch_size, transaction=transaction, prefill=prefill
+        )
+        return function(conditions=conditions, **others)
+
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print one object."),
         click.option("--wait", "wait_seconds", type=click.FloatRange(min=0), default=60.0,
@@ -57,8 +76,8 @@ def exploring_options(function: Function) -> Function:
                      help="Only this strategy; may be given several times."),
         click.option("--target", metavar="NAME", help="Only this target; default: each in turn."),
     ):  # fmt: skip
-        function = option(function)
-    return function
+        command = option(command)
+    return command
 
 
 def say(lines: Iterator[str], to: Console) -> None:

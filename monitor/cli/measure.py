@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -15,10 +14,8 @@ from monitor.cli.common import other_target, read_settings, settings_options
 from monitor.cli.run_json import run_as_json
 from monitor.cli.table import console, print_run, progress_bar
 from monitor.config.settings import Settings
-from monitor.daemon.assembly import recorder, resolve_plan, station, targets, wal_ledger
-from monitor.daemon.ledger import Entry
-from monitor.measure.attempt import attempt
-from monitor.measure.clocks import SteadyClock
+from monitor.daemon.assembly import recorder, resolve_plan, targets
+from monitor.daemon.exploration import measure_by_hand
 from monitor.measure.run_checks import check_runs
 from monitor.measure.runner import Progress, no_progress
 from monitor.model import Plan, Run, Target
@@ -88,25 +85,10 @@ async def _measure(
 ) -> list[Run]:
     async with targets(settings, name) as chosen:
         plans = [(each, resolve_plan(settings, strategies, each.name)) for each in chosen]
-        return [await _one(settings, plan, each, wait_seconds, progress) for each, plan in plans]
-
-
-async def _one(
-    settings: Settings, plan: Plan, target: Target, wait_seconds: float, progress: Progress
-) -> Run:
-    ledger = wal_ledger(settings)
-    limit = settings.limits.max_wal_bytes_per_day
-    async with station(target, plan, settings, progress, SteadyClock()) as place:
-        run = await attempt(
-            place.canary,
-            place.runner,
-            "manual",
-            wal_allowance=ledger.allowance(target.name, limit, datetime.now(UTC)),
-            wait_seconds=wait_seconds,
-        )
-    if run.wal_bytes is not None:
-        ledger.add(Entry(run.started_at, target.name, run.wal_bytes))
-    return run
+        return [
+            await measure_by_hand(settings, plan, each, wait_seconds, progress)
+            for each, plan in plans
+        ]
 
 
 async def _both(

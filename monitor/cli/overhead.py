@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any, Literal, cast
+from dataclasses import replace
+from typing import Any
 
 import click
 
@@ -64,11 +65,7 @@ def overhead(
     rebuild: bool,
     concurrently: bool,
     target: str | None,
-    strategies: tuple[str, ...],
-    shape: str | None,
-    batch_size: int | None,
-    transaction: str,
-    prefill: int,
+    conditions: Conditions,
     wait_seconds: float,
     as_json: bool,
     **options: Any,
@@ -84,9 +81,8 @@ def overhead(
     if len(rows) > 1 and not rebuild:
         raise click.UsageError("--rows: one number, or --rebuild with several.")
     settings = read_settings(options, quiet=True)
-    kind = cast("Literal['round', 'batch']", transaction)
     only = rows[0] if len(rows) == 1 and not rebuild else None
-    conditions = Conditions(strategies, shape, only, rounds, batch_size, kind, prefill)
+    conditions = replace(conditions, rows=only, rounds=rounds)
     suite = settings.suite_of(target)
     known = catalog.load(suite.plugins)
     if rebuild:

@@ -81,18 +81,14 @@ def _order(run: Run) -> Callable[[CaseResult], tuple[int, int]]:
 
 def _cells(result: CaseResult, overhead: Overhead, most: float) -> Iterator[str]:
     yield result.case.strategy.name
-    yield from _figures(overhead.wall)
-    yield from _figures(overhead.server) if overhead.server else ("–", "")
+    yield from figures(overhead.wall)
+    yield from figures(overhead.server) if overhead.server else ("–", "")
     yield bar(overhead.wall, most, _BAR_WIDTH) if overhead.wall.median > 0 else ""
 
 
-def _figures(estimate: Estimate) -> tuple[str, str]:
-    return percent(estimate.median), f"{estimate.low * 100:+.0f} to {estimate.high * 100:+.0f}"
-
-
-def percent(ratio: float) -> str:
-    """A share of 1 as signed per cent."""
-    return f"{ratio * 100:+.1f} %"
+def figures(ratio: Estimate) -> tuple[str, str]:
+    """Median and interval of a share of 1 as signed per cent."""
+    return f"{ratio.median * 100:+.1f} %", f"{ratio.low * 100:+.0f} to {ratio.high * 100:+.0f}"
 
 
 def _notes(run: Run) -> Iterator[str]:

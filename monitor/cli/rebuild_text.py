@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from monitor.cli.exploring import estimate_as_json, run_as_json, run_remarks, say
-from monitor.cli.overhead_text import percent
+from monitor.cli.overhead_text import figures
 from monitor.measure.rebuild import BreakEven, Comparison, break_evens
 from monitor.model import Run
 
@@ -65,9 +65,7 @@ def _cells(comparison: Comparison) -> Iterator[str]:
         comparison.build_seconds,
     ):
         yield f"{seconds:.3f}"
-    saved = comparison.saved
-    yield percent(saved.median)
-    yield f"{saved.low * 100:+.0f} to {saved.high * 100:+.0f}"
+    yield from figures(comparison.saved)
 
 
 def _verdict(each: BreakEven) -> str:

@@ -38,10 +38,7 @@ def run_as_json(run: Run) -> dict[str, Any]:
 def _case(result: CaseResult) -> dict[str, Any]:
     key, summary = result.case.key, result.summary
     return {
-        "strategy": key.strategy,
-        "shape": key.shape,
-        "batch_size": key.batch_size,
-        "variant": key.variant,
+        **asdict(key),
         "rows": result.case.rows,
         "transaction": result.case.transaction,
         "contended": result.contended,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from typing import Any, Literal, cast
+from dataclasses import replace
+from typing import Any
 
 import click
 
@@ -55,11 +56,7 @@ def sweep(
     rounds: int,
     stored: bool,
     target: str | None,
-    strategies: tuple[str, ...],
-    shape: str | None,
-    batch_size: int | None,
-    transaction: str,
-    prefill: int,
+    conditions: Conditions,
     wait_seconds: float,
     as_json: bool,
     **options: Any,
@@ -73,8 +70,7 @@ def sweep(
     settings = read_settings(options, quiet=True)
     if stored:
         return _show_stored(settings, target, as_json)
-    kind = cast("Literal['round', 'batch']", transaction)
-    conditions = Conditions(strategies, shape, rows, rounds, batch_size, kind, prefill)
+    conditions = replace(conditions, rows=rows, rounds=rounds)
     suite = settings.suite_of(target)
     plan = sweep_plan(over, values, conditions, suite, catalog.load(suite.plugins))
     with progress_bar() as progress:

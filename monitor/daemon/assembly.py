@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from monitor.canary.connection import Canary
@@ -28,6 +28,9 @@ from monitor.suite import catalog, plan
 from monitor.suite.exploration import explain_cases
 
 PRIVATE = "private"
+
+#: Seconds that an exploration may take; scheduled runs on the target are skipped meanwhile.
+EXPLORATION_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,18 +156,28 @@ async def _private_target(settings: Settings) -> AsyncIterator[Target]:
 
 @asynccontextmanager
 async def station(
-    target: Target, suite: Plan, settings: Settings, progress: Progress, clock: SteadyClock
+    target: Target,
+    suite: Plan,
+    settings: Settings,
+    progress: Progress,
+    clock: SteadyClock,
+    *,
+    exploring: bool = False,
 ) -> AsyncIterator[Station]:
-    """What measures a target, let go of at the block's end."""
+    """What measures a target, let go of at the block's end; ``exploring`` as the runner has it."""
     canary = Canary(target)
+    limits = settings.limits.limits()
+    if exploring:
+        limits = replace(limits, run_seconds=max(limits.run_seconds, EXPLORATION_SECONDS))
     runner = Runner(
         suite,
-        settings.limits.limits(),
+        limits,
         target.schema,
         progress,
         clock=clock,
         fingerprint_key=fingerprint_key(settings),
         facts=client_facts(settings),
+        exploring=exploring,
     )
     try:
         yield Station(canary, runner)

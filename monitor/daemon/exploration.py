@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 
-from monitor.canary.connection import Canary
 from monitor.config.settings import Settings
-from monitor.daemon.assembly import stored, targets, wal_ledger
-from monitor.daemon.fingerprint_key import fingerprint_key
+from monitor.daemon.assembly import station, stored, targets, wal_ledger
 from monitor.daemon.ledger import Entry
-from monitor.daemon.replicas import client_facts
 from monitor.errors import StoreError
 from monitor.measure.attempt import attempt
 from monitor.measure.clocks import SteadyClock
-from monitor.measure.runner import Progress, Runner
+from monitor.measure.runner import Progress
 from monitor.model import Plan, Run, Target
 from monitor.store.explorations import Exploration, Kind, keep, newest
 
 log = logging.getLogger(__name__)
-
-#: Seconds that an exploration may take; scheduled runs on the target are skipped meanwhile.
-EXPLORATION_SECONDS = 3600.0
 
 
 async def explore(
@@ -38,38 +31,35 @@ async def explore(
     Raises ConfigurationError for an unknown target, LockHeld where another run goes on.
     """
     async with targets(settings, target) as chosen:
-        return [await _one(settings, plan, each, wait_seconds, progress) for each in chosen]
+        return [
+            await measure_by_hand(settings, plan, each, wait_seconds, progress, exploring=True)
+            for each in chosen
+        ]
 
 
-async def _one(
-    settings: Settings, plan: Plan, target: Target, wait_seconds: float, progress: Progress
+async def measure_by_hand(
+    settings: Settings,
+    plan: Plan,
+    target: Target,
+    wait_seconds: float,
+    progress: Progress,
+    *,
+    exploring: bool = False,
 ) -> Run:
-    ledger = wal_ledger(settings)
-    limits = settings.limits.limits()
-    most = max(limits.run_seconds, EXPLORATION_SECONDS)
-    runner = Runner(
-        plan,
-        replace(limits, run_seconds=most),
-        target.schema,
-        progress,
-        clock=SteadyClock(),
-        fingerprint_key=fingerprint_key(settings),
-        facts=client_facts(settings),
-        exploring=True,
-    )
-    canary = Canary(target)
-    try:
+    """Measure a plan once on a target, within its WAL budget; ``exploring`` as the runner has it.
+
+    Raises LockHeld where another run does not end in ``wait_seconds``.
+    """
+    ledger, limit = wal_ledger(settings), settings.limits.max_wal_bytes_per_day
+    clock = SteadyClock()
+    async with station(target, plan, settings, progress, clock, exploring=exploring) as place:
         run = await attempt(
-            canary,
-            runner,
+            place.canary,
+            place.runner,
             "manual",
-            wal_allowance=ledger.allowance(
-                target.name, limits.wal_bytes_per_day, datetime.now(UTC)
-            ),
+            wal_allowance=ledger.allowance(target.name, limit, datetime.now(UTC)),
             wait_seconds=wait_seconds,
         )
-    finally:
-        await canary.dispose()
     if run.wal_bytes is not None:
         ledger.add(Entry(run.started_at, target.name, run.wal_bytes))
     return run

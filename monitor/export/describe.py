@@ -10,7 +10,6 @@ from operator import attrgetter
 from statistics import median
 
 from monitor.detect.story import Story, sentence, stories, what, why
-from monitor.environment import Environment
 from monitor.export.documents import (
     CaseStatus,
     DifferenceDocument,
@@ -253,18 +252,8 @@ def environments(target: TargetSnapshot) -> Environments:
     run = target.last_environment_run
     now = run.environment if run else None
     return Environments(
-        environment=_environment(now) if now else None,
+        environment=EnvironmentDocument(**now.as_json()) if now else None,
         changes=[_environment_change(each) for each in reversed(target.past.environments)],
-    )
-
-
-def _environment(environment: Environment) -> EnvironmentDocument:
-    return EnvironmentDocument(
-        fingerprint=environment.fingerprint,
-        server_version=environment.server_version,
-        server=dict(environment.server),
-        client=dict(environment.client),
-        tables=dict(environment.tables),
     )
 
 

@@ -18,10 +18,7 @@ def case_as_json(explanation: Explanation) -> dict[str, Any]:
     """One case; what the store keeps of it."""
     key = explanation.case.key
     return {
-        "strategy": key.strategy,
-        "shape": key.shape,
-        "batch_size": key.batch_size,
-        "variant": key.variant,
+        **asdict(key),
         "rows": explanation.case.rows,
         "batching": asdict(explanation.batching) if explanation.batching else None,
         "sent": [

@@ -96,17 +96,20 @@ async def measure_round(
 
 
 @contextmanager
-def dropped_after(session: Session, seconds: float) -> Iterator[None]:
-    """Drop the session's socket if what is done here takes longer, and raise RoundTimeout.
+def dropped_after(session: Session, seconds: float, grace: float = 0.0) -> Iterator[None]:
+    """Drop the session's socket if what is done here takes ``grace`` longer than ``seconds``, and
+    raise RoundTimeout.
 
-    Where a proxy acknowledges all and forwards nothing, nothing else ends the wait: neither the
-    server's timeouts nor the network's.
+    Dropping it is the one thing that ends a wait on a dead network, or on a proxy that acknowledges
+    all and forwards nothing: neither cancelling nor the server's timeouts do.
     """
     loop = asyncio.get_running_loop()
-    deadline = loop.call_later(seconds, session.driver.terminate)
+    deadline = loop.call_later(seconds + grace, session.driver.terminate)
     try:
         yield
     except TargetError as error:
+        if cancelled():  # the dropped connection could not be rolled back, and said so instead
+            raise asyncio.CancelledError from error
         if deadline.when() > loop.time():
             raise
         raise RoundTimeout(f"no end within {seconds:g} s; connection given up") from error
@@ -150,24 +153,16 @@ async def insert_batches(
     """
     clock = RoundClock()
     groups = [batches] if case.transaction == "round" else [[batch] for batch in batches]
-    driver, seconds = bench.session.driver, bench.limits.round_seconds
-    # Dropping the socket is the one thing that ends a wait on a dead network; cancelling does not.
-    deadline = asyncio.get_running_loop().call_later(seconds + GRACE_SECONDS, driver.terminate)
-    try:
-        with plugin_code(case.strategy.name, bench.session.target):
-            # A strategy that waits for something else is left alone once the socket is dropped.
-            async with asyncio.timeout(seconds + 2 * GRACE_SECONDS):
-                with translated(bench.session.target):
-                    for group in groups:
-                        await _transaction(bench, case, bound, group, clock)
-    except TargetError as error:
-        if cancelled():  # the dropped connection could not be rolled back, and said so instead
-            raise asyncio.CancelledError from error
-        if deadline.when() > asyncio.get_running_loop().time():
-            raise
-        raise RoundTimeout(f"no end within {seconds:g} s; connection given up") from error
-    finally:
-        deadline.cancel()
+    session, seconds = bench.session, bench.limits.round_seconds
+    with (
+        dropped_after(session, seconds, GRACE_SECONDS),
+        plugin_code(case.strategy.name, session.target),
+    ):
+        # A strategy that waits for something else is left alone once the socket is dropped.
+        async with asyncio.timeout(seconds + 2 * GRACE_SECONDS):
+            with translated(session.target):
+                for group in groups:
+                    await _transaction(bench, case, bound, group, clock)
     return clock
 
 

@@ -10,13 +10,18 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import RowMapping, delete, exists, select
+from sqlalchemy import delete, exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.environment import Environment
 from monitor.store import tables
 from monitor.store.database import Database
-from monitor.store.names import add_environment, insert_or_leave
+from monitor.store.names import (
+    add_environment,
+    insert_or_leave,
+    number_of_target,
+    read_environments,
+)
 
 Kind = Literal["sweep", "explain"]
 
@@ -50,7 +55,7 @@ async def _keep(connection: AsyncConnection, each: Exploration) -> int:
     if each.environment is not None:
         await add_environment(connection, each.environment)
     fingerprint = each.environment.fingerprint if each.environment else None
-    target_id = await _number_of(connection, each.target)
+    target_id = await number_of_target(connection, each.target)
     if each.kind == "explain":
         same = (
             (table.c.target_id == target_id)
@@ -76,14 +81,6 @@ async def _keep(connection: AsyncConnection, each: Exploration) -> int:
     return max(done.rowcount, 0)
 
 
-async def _number_of(connection: AsyncConnection, target: str) -> int:
-    table = tables.target
-    await connection.execute(insert_or_leave(connection, table).values(name=target))
-    found = await connection.execute(select(table.c.id).where(table.c.name == target))
-    number: int = found.scalar_one()
-    return number
-
-
 async def listed(database: Database, kind: Kind) -> list[tuple[str, str]]:
     """Target and id of every finding of a kind, the newest first. Raises StoreUnavailable."""
     table, targets = tables.exploration, tables.target
@@ -107,11 +104,10 @@ async def newest(
     limit: int | None = None,
 ) -> list[Exploration]:
     """Findings of a kind, the newest first. Raises StoreUnavailable."""
-    table, targets, environments = tables.exploration, tables.target, tables.environment
+    table, targets = tables.exploration, tables.target
     statement = (
-        select(table, targets.c.name.label("target"), environments)
+        select(table, targets.c.name.label("target"))
         .join(targets, targets.c.id == table.c.target_id)
-        .outerjoin(environments, environments.c.fingerprint == table.c.fingerprint)
         .where(table.c.kind == kind)
         .order_by(table.c.started_at.desc(), table.c.id)
     )
@@ -126,29 +122,20 @@ async def newest(
     if limit is not None:
         statement = statement.limit(limit)
     async with database.reading() as connection:
-        rows = (await connection.execute(statement)).mappings().all()
-    return [_found(row) for row in rows]
-
-
-def _found(row: RowMapping) -> Exploration:
-    environment = None
-    if row[tables.environment.c.fingerprint] is not None:
-        environment = Environment(
-            row["server_version"],
-            row["server"],
-            row["client"],
-            row["tables"],
-            row[tables.environment.c.fingerprint],
+        rows = (await connection.execute(statement)).all()
+        environments = await read_environments(connection, {row.fingerprint for row in rows})
+    return [
+        Exploration(
+            row.id,
+            row.target,
+            row.started_at,
+            row.kind,
+            row.subject,
+            environments.get(row.fingerprint),
+            row.result,
         )
-    return Exploration(
-        row["id"],
-        row["target"],
-        row["started_at"],
-        row["kind"],
-        row["subject"],
-        environment,
-        row["result"],
-    )
+        for row in rows
+    ]
 
 
 async def outlived(

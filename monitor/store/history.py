@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate, groupby
@@ -17,6 +17,7 @@ from monitor.environment import Environment
 from monitor.model import RunOutcome
 from monitor.store import tables
 from monitor.store.database import Database
+from monitor.store.names import read_environments
 from monitor.store.points import Point, read_points
 from monitor.store.read import Series, series_list, target_ids
 from monitor.store.records import SeriesKey
@@ -265,7 +266,7 @@ async def _periods(database: Database, target_id: int, since: datetime) -> list[
         parts = [(key, [row[1] for row in part]) for key, part in groupby(rows, itemgetter(0))]
         first_kept = database.driver_time(since)
         parts = [(key, began) for key, began in parts if began[-1] >= first_kept]
-        environments = await _environments(connection, {key for key, _ in parts})
+        environments = await read_environments(connection, {key for key, _ in parts})
     return [
         Period(environments[key], database.moment(began[0]), database.moment(began[-1]), len(began))
         for key, began in parts
@@ -282,17 +283,4 @@ async def fingerprints(database: Database) -> list[str]:
 async def read_environment(database: Database, fingerprint: str) -> Environment:
     """The environment of a stored fingerprint. Raises StoreUnavailable."""
     async with database.reading() as connection:
-        return (await _environments(connection, [fingerprint]))[fingerprint]
-
-
-async def _environments(
-    connection: AsyncConnection, wanted: Collection[str]
-) -> dict[str, Environment]:
-    table = tables.environment
-    rows = await connection.execute(select(table).where(table.c.fingerprint.in_(wanted)))
-    return {
-        row.fingerprint: Environment(
-            row.server_version, row.server, row.client, row.tables, row.fingerprint
-        )
-        for row in rows
-    }
+        return (await read_environments(connection, [fingerprint]))[fingerprint]

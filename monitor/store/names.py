@@ -62,10 +62,16 @@ async def name_all(
 async def _name_target(connection: AsyncConnection, known: Names, found: Names, name: str) -> None:
     if name in known.targets or name in found.targets:
         return
+    found.targets[name] = await number_of_target(connection, name)
+
+
+async def number_of_target(connection: AsyncConnection, name: str) -> int:
+    """The number of a target, given to it now if it has none."""
     table = tables.target
     await connection.execute(insert_or_leave(connection, table).values(name=name))
-    number = await connection.execute(select(table.c.id).where(table.c.name == name))
-    found.targets[name] = number.scalar_one()
+    found = await connection.execute(select(table.c.id).where(table.c.name == name))
+    number: int = found.scalar_one()
+    return number
 
 
 async def _name_series(
@@ -85,14 +91,23 @@ async def _name_series(
 async def add_environment(connection: AsyncConnection, environment: Environment) -> None:
     """Keep an environment, if it is not there."""
     await connection.execute(
-        insert_or_leave(connection, tables.environment).values(
-            fingerprint=environment.fingerprint,
-            server_version=environment.server_version,
-            server=dict(environment.server),
-            client=dict(environment.client),
-            tables=dict(environment.tables),
-        )
+        insert_or_leave(connection, tables.environment).values(environment.as_json())
     )
+
+
+async def read_environments(
+    connection: AsyncConnection, fingerprints: Iterable[str | None]
+) -> dict[str | None, Environment]:
+    """The environments that are stored of these fingerprints."""
+    table = tables.environment
+    known = [fingerprint for fingerprint in fingerprints if fingerprint]
+    rows = await connection.execute(select(table).where(table.c.fingerprint.in_(known)))
+    return {
+        row.fingerprint: Environment(
+            row.server_version, row.server, row.client, row.tables, row.fingerprint
+        )
+        for row in rows
+    }
 
 
 def insert_or_leave(connection: AsyncConnection, table: Table) -> postgresql.Insert | sqlite.Insert:

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.environment import Environment
 from monitor.model import Notice
 from monitor.store import tables
 from monitor.store.database import Database
 from monitor.store.judgements import judgements_between
+from monitor.store.names import read_environments
 from monitor.store.records import FailureRow, RunRecord, SampleRow, SeriesKey
 
 _MICROSECOND = timedelta(microseconds=1)
@@ -138,7 +138,7 @@ async def _records(database: Database, target: str, statement: Select[Any]) -> l
         rows = sorted(rows, key=lambda row: row.started_at)
         first, last, target_id = rows[0].started_at, rows[-1].started_at, rows[0].target_id
         series = await _series_of(connection, target_id)
-        environments = await _environments(connection, {row.fingerprint for row in rows})
+        environments = await read_environments(connection, {row.fingerprint for row in rows})
         failures = await _failures(connection, target_id, first, last, series)
         samples = await _samples(database, connection, first, last, series)
         states = await _states(connection, target_id, first, last)
@@ -169,20 +169,6 @@ async def _series_of(connection: AsyncConnection, target_id: int) -> dict[int, S
     table = tables.series
     rows = await connection.execute(select(table).where(table.c.target_id == target_id))
     return {row.id: SeriesKey(*(getattr(row, name) for name in SeriesKey._fields)) for row in rows}
-
-
-async def _environments(
-    connection: AsyncConnection, fingerprints: Iterable[str | None]
-) -> dict[str | None, Environment]:
-    table = tables.environment
-    known = [fingerprint for fingerprint in fingerprints if fingerprint]
-    rows = await connection.execute(select(table).where(table.c.fingerprint.in_(known)))
-    return {
-        row.fingerprint: Environment(
-            row.server_version, row.server, row.client, row.tables, row.fingerprint
-        )
-        for row in rows
-    }
 
 
 async def _failures(

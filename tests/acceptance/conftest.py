@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.alarms import Alarms, alarms
-from tests.acceptance.fault_table import fault, pytest_terminal_summary
+from tests.acceptance.befallen import Befallen
+from tests.acceptance.fault_table import Fault, fault, pytest_terminal_summary
+from tests.conftest import Database
+from tests.servers import PASSWORD, Server
 
 __all__ = ["data_dir", "fault", "pytest_terminal_summary", "rules"]
 
@@ -28,3 +31,20 @@ def rules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alarms | None]:
     """A Prometheus with our alert rules; None where there is none."""
     with alarms(tmp_path_factory.mktemp("alarms")) as found:
         yield found
+
+
+@pytest.fixture
+def befallen(
+    request: pytest.FixtureRequest,
+    server: Server,
+    database: Database,
+    data_dir: Path,
+    fault: Fault,
+    rules: Alarms | None,
+) -> Befallen:
+    """A daemon that is going to measure a database of the session's server."""
+    made = Befallen(fault, request.node.name, server, data_dir)
+    made.database = database
+    made.dsn = server.tcp_dsn(database.name, password=PASSWORD)
+    made.alarms = rules
+    return made

@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.alarms import Alarms
 from tests.acceptance.befallen import DOWN, REFUSED, Befallen, Told
-from tests.acceptance.fault_table import Fault
 from tests.acceptance.process import Daemon
 from tests.conftest import Database
 from tests.far_host import FarHost, far_host
@@ -22,22 +20,6 @@ from tests.servers import PASSWORD, Server
 from tests.slow_network import SlowNetwork, slow_network
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def befallen(
-    request: pytest.FixtureRequest,
-    server: Server,
-    database: Database,
-    data_dir: Path,
-    fault: Fault,
-    rules: Alarms | None,
-) -> Befallen:
-    made = Befallen(fault, request.node.name, server, data_dir)
-    made.database = database
-    made.dsn = server.tcp_dsn(database.name, password=PASSWORD)
-    made.alarms = rules
-    return made
 
 
 @pytest.fixture

@@ -10,14 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.alarms import Alarms
 from tests.acceptance.befallen import SECONDS, Befallen, Told
-from tests.acceptance.fault_table import Fault
 from tests.acceptance.process import Daemon
 from tests.clock import SetClock, settable_clock
 from tests.conftest import Database
 from tests.faults import disk
-from tests.servers import PASSWORD, Server, wait_until
+from tests.servers import Server, wait_until
 
 pytestmark = pytest.mark.slow
 HOUR = 3600
@@ -27,22 +25,6 @@ STORE_GONE = Told(
     alerts=frozenset({"IngestCanaryStoreUnavailable"}),
     reach={"store_errors_total": 1, "store_spooled_samples": 28},
 )
-
-
-@pytest.fixture
-def befallen(
-    request: pytest.FixtureRequest,
-    server: Server,
-    database: Database,
-    data_dir: Path,
-    fault: Fault,
-    rules: Alarms | None,
-) -> Befallen:
-    made = Befallen(fault, request.node.name, server, data_dir)
-    made.database = database
-    made.dsn = server.tcp_dsn(database.name, password=PASSWORD)
-    made.alarms = rules
-    return made
 
 
 def test_store_gone(befallen: Befallen, pg_bin: Path, server_root: Path) -> None:
